@@ -1,0 +1,310 @@
+package core
+
+import (
+	"net/netip"
+	"time"
+
+	"net.connman/pkg/netcfg"
+)
+
+// What core needs from outside. Every function here is called on the loop,
+// returns at once and reports on the loop; after a Stop or cancel no report
+// arrives any more.
+
+// HardwareAddr is a link-layer address in its binary form, comparable unlike
+// net.HardwareAddr.
+type HardwareAddr string
+
+// Links configures the kernel's links.
+type Links interface {
+	// Apply makes the configuration that core owns on the link equal to want:
+	// only the difference touches the kernel, and addresses and routes that
+	// neither Apply nor an earlier run of the daemon put there stay. A newer
+	// Apply replaces one still under way. done may be nil.
+	Apply(index int, want netcfg.LinkConfig, done func(error))
+	// Observed returns what the kernel has on the link now.
+	Observed(index int) netcfg.LinkConfig
+	// SetUp brings the link administratively up or down.
+	SetUp(index int, up bool, done func(error))
+}
+
+// Link says which interface a protocol runs on.
+type Link struct {
+	Index int
+	Name  string
+	Addr  HardwareAddr
+}
+
+// Lease is what DHCP gave. It holds values that were checked: see the dhcp4
+// package for what is refused.
+type Lease struct {
+	IP          netcfg.IPConfig
+	DNS         netcfg.DNSConfig
+	Timeservers []string
+	Hostname    string        // option 12, a valid host name or empty
+	Domainname  string        // option 15, a valid domain name or empty
+	WPAD        string        // option 252, URL of a PAC file
+	Portal      string        // option 114, URL of a captive portal's API (RFC 8910)
+	Server      netip.Addr    // who gave it
+	Lifetime    time.Duration // from the moment of the report; 0 is for ever
+}
+
+// DHCPEvent is one of the events below.
+type DHCPEvent interface{ dhcpEvent() }
+
+type (
+	// DHCPBound reports a lease, new, renewed or changed.
+	DHCPBound struct{ Lease Lease }
+	// DHCPLost says that the lease is gone: expired, refused by its server
+	// or, with Conflict valid, found to be in use by another machine. The
+	// client tries on by itself.
+	DHCPLost struct{ Conflict Conflict }
+	// DHCPNoAnswer says that no server answered a whole round of attempts.
+	// The client tries on by itself, more and more slowly.
+	DHCPNoAnswer struct{}
+)
+
+func (DHCPBound) dhcpEvent()    {}
+func (DHCPLost) dhcpEvent()     {}
+func (DHCPNoAnswer) dhcpEvent() {}
+
+// Conflict says who else uses an address. It is valid when Address is.
+type Conflict struct {
+	Address netip.Addr
+	Holder  HardwareAddr
+}
+
+// DHCPRequest says what a client should ask for.
+type DHCPRequest struct {
+	Link           Link
+	Last           netip.Addr // address of an earlier lease; invalid: none
+	Hostname       string     // sent as option 12 unless empty
+	VendorClass    string     // sent as option 60 unless empty
+	CheckConflicts bool       // probe an offered address before using it (RFC 5227)
+}
+
+// DHCP4 runs DHCPv4 clients.
+type DHCP4 interface {
+	Start(req DHCPRequest, report func(DHCPEvent)) DHCP4Client
+}
+
+// DHCP4Client is one running client.
+type DHCP4Client interface {
+	// Stop ends the client; release gives the lease back to its server.
+	Stop(release bool)
+}
+
+// ConflictWatch is a running address conflict detection (RFC 5227).
+type ConflictWatch interface{ Stop() }
+
+// ConflictEvent is one of the events below.
+type ConflictEvent interface{ conflictEvent() }
+
+type (
+	// AddressFree says that nobody answered the probes: the address may be
+	// used and is announced and defended from now on.
+	AddressFree struct{}
+	// AddressTaken says that another machine has the address: before its use
+	// or, having been defended in vain, during it. The watch has ended.
+	AddressTaken struct{ Conflict Conflict }
+)
+
+func (AddressFree) conflictEvent()  {}
+func (AddressTaken) conflictEvent() {}
+
+// ConflictDetector probes addresses before their use and defends them during
+// it.
+type ConflictDetector interface {
+	Watch(link Link, address netip.Addr, report func(ConflictEvent)) ConflictWatch
+}
+
+// LinkLocalEvent is one of the events below.
+type LinkLocalEvent interface{ linkLocalEvent() }
+
+type (
+	// LinkLocalBound reports the address that was claimed.
+	LinkLocalBound struct{ Address netip.Addr }
+	// LinkLocalLost says that it was lost to another machine; the next one is
+	// being looked for.
+	LinkLocalLost struct{ Conflict Conflict }
+)
+
+func (LinkLocalBound) linkLocalEvent() {}
+func (LinkLocalLost) linkLocalEvent()  {}
+
+// LinkLocal claims IPv4 link-local addresses (RFC 3927).
+type LinkLocal interface {
+	// Start claims an address, last if that is one and is free.
+	Start(link Link, last netip.Addr, report func(LinkLocalEvent)) LinkLocalClient
+}
+
+// LinkLocalClient is one running claim.
+type LinkLocalClient interface{ Stop() }
+
+// ProbeRequest asks whether the Internet can be reached through one link.
+type ProbeRequest struct {
+	Link           Link
+	URL            string        // http://…
+	Source         netip.Addr    // the link's own address; also says the family
+	Nameservers    []netip.Addr  // to resolve the URL's host, through the link
+	ConnectTimeout time.Duration // 0 leaves it to the system
+}
+
+// ProbeResult is what came of a probe.
+type ProbeResult struct {
+	Online bool
+	// Portal is where a captive portal wants the user to go, "" if none.
+	Portal string
+	// Err says why the service is not online.
+	Err error
+	// Contacted are the addresses that the probe talked to.
+	Contacted []netip.Addr
+}
+
+// Prober checks for the Internet.
+type Prober interface {
+	Probe(req ProbeRequest, done func(ProbeResult)) (cancel func())
+}
+
+// LinkDNS is what one connected service contributes to name resolution.
+type LinkDNS struct {
+	Link  Link
+	DNS   netcfg.DNSConfig
+	Split bool // only for its own domains (a VPN beside the default route)
+}
+
+// Resolver makes the machine resolve names.
+type Resolver interface {
+	// Set replaces all that was set before. links are in service order, the
+	// default service first; fallback are servers for when they have none.
+	Set(links []LinkDNS, fallback []netip.Addr)
+}
+
+// Hostnames sets the machine's names. An empty name restores the one the
+// machine had.
+type Hostnames interface {
+	SetHostname(name string)
+	SetDomainname(name string)
+}
+
+// GlobalSettings are the settings that belong to no service.
+type GlobalSettings struct {
+	OfflineMode  bool
+	Technologies map[Type]TechnologySettings
+}
+
+// TechnologySettings are what is remembered of a technology.
+type TechnologySettings struct {
+	Enable              bool
+	Tethering           bool
+	TetheringIdentifier string
+	TetheringFreq       int // MHz
+}
+
+// ServiceSettings are what is remembered of a service.
+type ServiceSettings struct {
+	Name        string
+	AutoConnect *bool // nil: never said
+	Favorite    bool
+	Modified    time.Time // zero: never connected by the user
+
+	IPv4 IPv4Settings
+	IPv6 IPv6Settings
+
+	Nameservers []string
+	Timeservers []string
+	Domains     []string
+	Proxy       netcfg.ProxyConfig
+	MDNS        bool
+
+	ConfigFile  string // provisioning file and group that made the service
+	ConfigEntry string
+}
+
+// IPv4Settings are a service's IPv4 settings. Address, Netmask's prefix length
+// and Gateway belong to the manual method.
+type IPv4Settings struct {
+	Method      IPv4Method // "" is the default, dhcp
+	Address     netip.Prefix
+	Gateway     netip.Addr
+	LastAddress netip.Addr // of the last lease
+}
+
+// IPv6Settings are a service's IPv6 settings.
+type IPv6Settings struct {
+	Method  IPv6Method // "" is the default, auto
+	Privacy IPv6Privacy
+	Address netip.Prefix
+	Gateway netip.Addr
+}
+
+// Storage keeps settings over restarts. Writes are coalesced and durable; they
+// happen off the loop.
+type Storage interface {
+	// LoadService reads the settings of the service called id; found is false
+	// when there are none.
+	LoadService(id string, done func(s ServiceSettings, found bool))
+	SaveService(id string, s ServiceSettings)
+	RemoveService(id string)
+	SaveGlobal(GlobalSettings)
+}
+
+// AgentID names an agent: a bus client and its object.
+type AgentID struct {
+	Owner string // unique bus name
+	Path  string
+}
+
+// AgentCaller talks to agents. Each call is answered once: by the agent, by an
+// error when it says no, fails, leaves the bus or stays silent beyond the
+// timeout, or not at all after cancel, which also sends the agent a Cancel.
+type AgentCaller interface {
+	// ReportError tells the user that connecting service failed; retry is the
+	// user's wish to try again.
+	ReportError(a AgentID, service string, reason string, timeout time.Duration, done func(retry bool, err error)) (cancel func())
+	// Release tells the agent that it is no longer registered.
+	Release(a AgentID)
+}
+
+// ServiceSpec is one [service_*] group of a provisioning file.
+type ServiceSpec struct {
+	File  string // file name without its .config ending
+	Entry string // group name without its service_ prefix
+
+	Type       Type
+	MAC        HardwareAddr // "": any
+	DeviceName string       // "": any; MAC takes preference
+
+	IPv4 *IPv4Settings // nil: not said
+	IPv6 *IPv6Settings // nil: not said
+
+	Nameservers   []string
+	SearchDomains []string
+	Timeservers   []string
+	Domain        string
+	MDNS          *bool
+
+	Wifi *WifiSpec // for Type wifi
+}
+
+// WifiSpec are the keys of a provisioned Wi-Fi network.
+type WifiSpec struct {
+	SSID       []byte
+	Hidden     bool
+	Security   string // "none", "wep", "psk", "ieee8021x"
+	Passphrase string
+
+	EAP                      string
+	CACertFile               string
+	ClientCertFile           string
+	PrivateKeyFile           string
+	PrivateKeyPassphrase     string
+	PrivateKeyPassphraseType string
+	Identity                 string
+	AnonymousIdentity        string
+	SubjectMatch             string
+	AltSubjectMatch          string
+	DomainSuffixMatch        string
+	DomainMatch              string
+	Phase2                   string
+}
