@@ -1,0 +1,99 @@
+package core
+
+import (
+	"slices"
+	"time"
+
+	"net.connman/pkg/loop"
+)
+
+// The wait before a failed service is tried again doubles from the first to
+// the last of these.
+const (
+	firstRetry = 5 * time.Second
+	lastRetry  = 5 * time.Minute
+)
+
+// retry tries a failed service again.
+type retry struct {
+	s     *Service
+	wait  time.Duration
+	timer *loop.Timer
+}
+
+func (r *retry) schedule() {
+	if !r.s.AutoConnect() || r.s.ignore {
+		return
+	}
+	r.wait = min(max(firstRetry, 2*r.wait), lastRetry)
+	r.timer.Stop()
+	r.timer = r.s.m.loop.After("retry "+r.s.id, r.wait, func() {
+		if s := r.s; s.state == Failed || s.state == Idle {
+			if err := s.connect(reasonAuto); err != nil {
+				s.m.log.Debug("not connected again", "service", s.id, "because", err)
+			}
+		}
+	})
+}
+
+func (r *retry) stop() { r.timer.Stop() }
+
+func (r *retry) reset() {
+	r.timer.Stop()
+	r.wait = 0
+}
+
+// autoConnect has the services looked at that connect by themselves, once at
+// the end of the turn.
+func (m *Manager) autoConnect() { m.settle.autoConnect = true }
+
+func (m *Manager) runAutoConnect() {
+	for _, s := range m.services {
+		if s.state == Idle && s.AutoConnect() && !s.ignore && m.mayAutoConnect(s) {
+			if err := s.connect(reasonAuto); err != nil {
+				m.log.Debug("not connected by itself", "service", s.id, "because", err)
+			}
+		}
+	}
+}
+
+// mayAutoConnect reports whether s may connect beside what is connected now.
+// Wires always may, unless only one service is to be connected; of the rest,
+// the technologies that are always connected, those preferred to all that are
+// connected, and anything while nothing else is.
+func (m *Manager) mayAutoConnect(s *Service) bool {
+	if !m.cfg.SingleConnected {
+		if s.kind == Ethernet || s.kind == Gadget || slices.Contains(m.cfg.AlwaysConnected, s.kind) {
+			return true
+		}
+	}
+	return !slices.ContainsFunc(m.services, func(o *Service) bool {
+		busy := o.state.Connected() || o.state.Connecting()
+		return busy && !m.preferredTo(s.kind, o.kind)
+	})
+}
+
+// preferredTo reports whether PreferredTechnologies puts a before b.
+func (m *Manager) preferredTo(a, b Type) bool {
+	if a == b {
+		return false
+	}
+	for _, t := range m.cfg.Preferred {
+		switch t {
+		case a:
+			return true
+		case b:
+			return false
+		}
+	}
+	return false
+}
+
+// disconnectOthers leaves keep as the only connected service.
+func (m *Manager) disconnectOthers(keep *Service) {
+	for _, o := range slices.Clone(m.services) {
+		if o != keep && o.state.Connected() {
+			o.leave("only one service is to be connected", func() {})
+		}
+	}
+}

@@ -1,0 +1,317 @@
+package core
+
+import (
+	"slices"
+	"time"
+)
+
+// connectTimeout is how long an attempt to connect may take.
+const connectTimeout = 120 * time.Second
+
+// Connect connects the service because the user wants it; done hears when it
+// is connected or why it is not.
+func (s *Service) Connect(done func(error)) {
+	if s.pending != nil {
+		done(ErrInProgress)
+		return
+	}
+	s.ignore = false
+	if err := s.connect(reasonUser); err != nil {
+		done(err)
+		return
+	}
+	s.pending = done
+}
+
+func (s *Service) connect(reason connectReason) error {
+	switch {
+	case s.m.stopping:
+		return ErrAborted
+	case s.state.Connected():
+		return ErrAlreadyConnected
+	case s.state.Connecting(), s.state == Disconnect:
+		return ErrInProgress
+	case !s.ipv4.enabled():
+		return ErrNoCarrier
+	}
+	s.cancelReport()
+	s.setFailure(NoFailure)
+	s.reason = reason
+	s.timeout = s.m.loop.After("connect timeout", connectTimeout, func() {
+		s.m.log.Warn("cannot connect in time", "service", s.id, "waits for", s.Why())
+		s.answer(ErrTimeout)
+		s.fail(ConnectFailed)
+	})
+	s.ipv4.setState(Association, "connect")
+	s.network.driver.Connect(func(err error) {
+		switch {
+		case s.state != Association:
+		case err != nil:
+			s.m.log.Warn("cannot join network", "service", s.id, "err", err)
+			s.fail(ConnectFailed)
+		default:
+			s.ipv4.start()
+		}
+	})
+	return nil
+}
+
+// Disconnect disconnects the service because the user wants it; it does not
+// connect by itself again until the user connects it or its network comes
+// anew.
+func (s *Service) Disconnect(done func(error)) {
+	s.ignore = true
+	s.retry.stop()
+	switch {
+	case s.state.Connected(), s.state.Connecting():
+		s.leave("user", func() { done(nil) })
+	case s.state == Disconnect:
+		s.leaving = append(s.leaving, func() { done(nil) })
+	default:
+		done(ErrNotConnected)
+	}
+}
+
+// leave goes by way of disconnect to idle; left runs once the kernel has
+// nothing of the service any more.
+func (s *Service) leave(reason string, left func()) {
+	s.leaving = append(s.leaving, left)
+	s.endProtocols(true)
+	s.setFailure(NoFailure)
+	s.answer(ErrAborted)
+	s.ipv4.setState(Disconnect, reason)
+	s.network.driver.Disconnect()
+	s.ipv4.clear()
+	s.applyLink(func(error) { s.left(reason) })
+}
+
+func (s *Service) left(reason string) {
+	if s.state != Disconnect {
+		return
+	}
+	s.ipv4.setState(Idle, reason)
+	leaving := s.leaving
+	s.leaving = nil
+	for _, left := range leaving {
+		left()
+	}
+	s.m.autoConnect()
+}
+
+// abandon ends the connection at once, because what carried it is gone.
+func (s *Service) abandon(reason string) {
+	s.retry.stop()
+	s.cancelReport()
+	if s.state.Connected() || s.state.Connecting() {
+		s.endProtocols(false)
+		s.answer(ErrAborted)
+		s.ipv4.setState(Disconnect, reason)
+		s.network.driver.Disconnect()
+		s.ipv4.clear()
+		s.applyLink(nil)
+	}
+	if s.state == Disconnect {
+		s.left(reason)
+	}
+	s.setFailure(NoFailure)
+	if s.state == Failed {
+		s.ipv4.setState(Idle, reason)
+	}
+}
+
+// fail ends the attempt or the connection in the failure state. A service that
+// connects by itself tries again, ever more slowly but for ever.
+func (s *Service) fail(reason Failure) {
+	if !s.state.Connected() && !s.state.Connecting() {
+		return
+	}
+	s.endProtocols(false)
+	s.network.driver.Disconnect()
+	s.ipv4.clear()
+	s.applyLink(nil)
+	s.setFailure(reason)
+	s.ipv4.setState(Failed, string(reason))
+	if s.reason == reasonUser && s.reportFailure() {
+		return
+	}
+	s.answer(ErrFailed)
+	s.retry.schedule()
+}
+
+// reportFailure asks the user's agent, if there is one, whether to try again.
+// The caller of Connect is answered after that.
+func (s *Service) reportFailure() (asked bool) {
+	cancel, asked := s.m.agents.reportError(s, func(again bool) {
+		s.report = nil
+		if s.state != Failed {
+			return
+		}
+		if again {
+			if err := s.connect(reasonUser); err != nil {
+				s.answer(err)
+			}
+			return
+		}
+		s.setFailure(NoFailure)
+		s.ipv4.setState(Idle, "error acknowledged")
+		s.answer(ErrFailed)
+		s.retry.schedule()
+	})
+	s.report = cancel
+	return asked
+}
+
+func (s *Service) cancelReport() {
+	if s.report != nil {
+		s.report()
+		s.report = nil
+	}
+}
+
+// ClearError acknowledges a failure: the service is idle again.
+func (s *Service) ClearError() {
+	s.setFailure(NoFailure)
+	if s.state == Failed {
+		s.ipv4.setState(Idle, "error cleared")
+		s.m.autoConnect()
+	}
+}
+
+// Remove forgets a service that the user connected once. Wired services and
+// provisioned ones cannot be forgotten.
+func (s *Service) Remove() error {
+	if s.kind == Ethernet || s.kind == Gadget || s.immutable {
+		return ErrNotSupported
+	}
+	if !s.favorite && s.state != Idle && s.state != Failed {
+		return ErrNotSupported
+	}
+	s.abandon("removed by the user")
+	s.favorite, s.stored, s.settingsDirty = false, false, false
+	s.mark(PropFavorite)
+	s.mark(PropAutoConnect)
+	s.m.ports.Storage.RemoveService(s.id)
+	s.m.settle.order = true
+	return nil
+}
+
+// shutdown ends the service because the daemon ends.
+func (s *Service) shutdown(done func()) {
+	s.retry.stop()
+	switch {
+	case s.state.Connected(), s.state.Connecting():
+		s.leave("daemon ends", done)
+	case s.state == Disconnect:
+		s.leaving = append(s.leaving, done)
+	default:
+		done()
+	}
+}
+
+// endProtocols stops everything that runs for the connection.
+func (s *Service) endProtocols(release bool) {
+	s.cancelReport()
+	s.timeout.Stop()
+	s.online.stop()
+	s.ipv4.stop(release)
+	s.applied.waiting = nil
+}
+
+// answer answers the caller of Connect, if one waits.
+func (s *Service) answer(err error) {
+	if done := s.pending; done != nil {
+		s.pending = nil
+		done(err)
+	}
+}
+
+func (s *Service) setFailure(f Failure) {
+	if s.failure != f {
+		s.failure = f
+		s.mark(PropError)
+	}
+}
+
+// setFamilyState moves one family to a new state if that step is legal.
+func (s *Service) setFamilyState(state *State, new State, family, reason string) bool {
+	old := *state
+	if old == new {
+		return false
+	}
+	if !slices.Contains(next[old], new) {
+		s.m.log.Error("illegal state change refused",
+			"service", s.id, "family", family, "from", old, "to", new, "reason", reason)
+		return false
+	}
+	*state = new
+	return true
+}
+
+// updateState makes the service's state what its families' states say, and
+// does what has to be done on entry.
+func (s *Service) updateState(reason string) {
+	old, new := s.state, combine(s.ipv4.state, s.ipv6)
+	if old == new {
+		return
+	}
+	s.m.log.Debug("service state", "service", s.id, "from", old, "to", new, "reason", reason)
+	s.state = new
+	s.markState()
+	if old.Connected() != new.Connected() {
+		s.visibleChanged()
+	}
+	if !old.Connected() && new.Connected() {
+		s.connected()
+	}
+	s.m.settle.order = true
+	if t := s.m.Technology(s.kind); t != nil {
+		t.updateConnected()
+	}
+	s.m.markManagerState()
+}
+
+// visibleChanged marks what is shown only while the service is connected.
+func (s *Service) visibleChanged() {
+	for _, p := range []Property{PropIPv4, PropNameservers, PropDomains, PropTimeservers, PropProxy} {
+		s.mark(p)
+	}
+	s.m.settle.dns = true
+	s.m.settle.hostnames = true
+}
+
+func (s *Service) connected() {
+	s.timeout.Stop()
+	s.retry.reset()
+	s.setFailure(NoFailure)
+	s.answer(nil)
+	if !s.favorite {
+		s.favorite = true
+		s.mark(PropFavorite)
+		s.mark(PropAutoConnect)
+	}
+	if !s.stored {
+		s.stored = true
+		s.settings.Modified = time.Now()
+		s.settingsDirty = true
+	}
+	if s.m.cfg.SingleConnected {
+		s.m.disconnectOthers(s)
+	}
+}
+
+// Why says what the service waits for, "" when it is connected or idle.
+func (s *Service) Why() string {
+	switch {
+	case s.state == Association:
+		return "the network to let it in"
+	case s.state != Configuration:
+		return ""
+	case s.ipv4.config.Address.IsValid():
+		return "the kernel to take the address"
+	case s.ipv4.watch != nil:
+		return "other machines to leave the address alone"
+	case s.ipv4.linkLocal != nil:
+		return "a link-local address, as no DHCP server answers"
+	}
+	return "a DHCP server"
+}

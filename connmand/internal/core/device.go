@@ -1,0 +1,163 @@
+package core
+
+import (
+	"errors"
+	"slices"
+)
+
+// DeviceDriver is the part of a bearer that steers one of its devices.
+type DeviceDriver interface {
+	// SetPowered switches the device; done hears the outcome.
+	SetPowered(on bool, done func(error))
+}
+
+// DeviceInfo describes a device. It may change while the device is there.
+type DeviceInfo struct {
+	Type Type
+	Link Link
+	MTU  int // bytes
+}
+
+// Device is one adapter.
+type Device struct {
+	m        *Manager
+	info     DeviceInfo
+	driver   DeviceDriver
+	networks []*Network
+	removed  bool
+}
+
+// AddDevice makes a device known and, if its technology is on, powers it. Its
+// driver is not called before AddDevice returned.
+func (m *Manager) AddDevice(info DeviceInfo, driver DeviceDriver) *Device {
+	t := m.AddTechnology(info.Type)
+	d := &Device{m: m, info: info, driver: driver}
+	t.devices = append(t.devices, d)
+	m.loop.Post("power device", func() {
+		switch {
+		case d.removed:
+		case t.powered:
+			d.setPowered(true, func(error) {})
+		default:
+			t.applyPower(func(error) {})
+		}
+	})
+	return d
+}
+
+// Info returns what is known of the device.
+func (d *Device) Info() DeviceInfo { return d.info }
+
+// Update changes what is known of the device; its type stays.
+func (d *Device) Update(info DeviceInfo) {
+	if d.info == info {
+		return
+	}
+	d.info = info
+	for _, n := range d.networks {
+		if n.service != nil {
+			n.service.mark(PropEthernet)
+			n.service.m.provision()
+		}
+	}
+}
+
+// Remove forgets the device and all its networks. The technology stays known
+// until its last device has gone.
+func (d *Device) Remove() {
+	d.removed = true
+	for len(d.networks) > 0 {
+		d.networks[0].Remove()
+	}
+	t := d.m.Technology(d.info.Type)
+	t.devices = slices.DeleteFunc(t.devices, func(o *Device) bool { return o == d })
+	if len(t.devices) == 0 {
+		d.m.removeTechnology(t)
+	}
+}
+
+func (m *Manager) removeTechnology(t *Technology) {
+	if t.power != nil {
+		t.endPower(t.power, ErrAborted)
+	}
+	m.technologies = slices.DeleteFunc(m.technologies, func(o *Technology) bool { return o == t })
+	m.changes = append(m.changes, Change{Kind: TechnologyRemoved, Technology: t})
+}
+
+func (d *Device) setPowered(on bool, done func(error)) {
+	if !on {
+		for _, n := range d.networks {
+			if n.service != nil {
+				n.service.abandon("device powered off")
+			}
+		}
+	}
+	d.driver.SetPowered(on, func(err error) {
+		if err != nil && !errors.Is(err, ErrAborted) {
+			d.m.log.Warn("cannot switch device", "interface", d.info.Link.Name, "on", on, "err", err)
+		}
+		done(err)
+	})
+}
+
+// NetworkDriver is the part of a bearer that joins one network.
+type NetworkDriver interface {
+	// Connect joins the network on the link level; done hears the outcome.
+	Connect(done func(error))
+	// Disconnect leaves it. A Connect under way does not report any more.
+	Disconnect()
+}
+
+// NetworkInfo describes a network.
+type NetworkInfo struct {
+	Ident string // identifies the network among those of its type
+	Group string // "cable" and the like; identifier and group name the service
+	Name  string
+}
+
+// Network is something that a device can be connected to.
+type Network struct {
+	device  *Device
+	info    NetworkInfo
+	driver  NetworkDriver
+	service *Service
+	removed bool
+}
+
+// ServiceID is the name of the network's service in object paths and in the
+// state directory.
+func (n *Network) ServiceID() string {
+	return string(n.device.info.Type) + "_" + n.info.Ident + "_" + n.info.Group
+}
+
+// AddNetwork makes a network known. Its service appears as soon as its
+// settings have been read, and connects if it is to connect by itself.
+func (d *Device) AddNetwork(info NetworkInfo, driver NetworkDriver) *Network {
+	n := &Network{device: d, info: info, driver: driver}
+	d.networks = append(d.networks, n)
+	d.m.ports.Storage.LoadService(n.ServiceID(), func(settings ServiceSettings, found bool) {
+		if !n.removed {
+			d.m.addService(n, settings, found)
+		}
+	})
+	return n
+}
+
+// Remove forgets the network: it cannot be reached any more.
+func (n *Network) Remove() {
+	if n.removed {
+		return
+	}
+	n.removed = true
+	n.device.networks = slices.DeleteFunc(n.device.networks, func(o *Network) bool { return o == n })
+	if n.service != nil {
+		n.service.remove()
+	}
+}
+
+// Lost tells that the network was left without being asked to.
+func (n *Network) Lost(reason Failure) {
+	if n.service != nil {
+		n.service.fail(reason)
+	}
+}

@@ -1,0 +1,166 @@
+package core
+
+import (
+	"log/slog"
+	"net/netip"
+	"slices"
+
+	"net.connman/pkg/loop"
+)
+
+// Ports are what the domain needs from outside.
+type Ports struct {
+	Links     Links
+	DHCP4     DHCP4
+	Conflicts ConflictDetector
+	LinkLocal LinkLocal
+	Prober    Prober
+	Resolver  Resolver
+	Hostnames Hostnames
+	Storage   Storage
+	Agents    AgentCaller
+}
+
+// Manager is the root of the domain. All its methods, and those of what it
+// holds, are for the loop.
+type Manager struct {
+	loop  *loop.Loop
+	log   *slog.Logger
+	cfg   Config
+	ports Ports
+
+	global      GlobalSettings
+	globalDirty bool
+	sessionMode bool
+	stopping    bool
+
+	technologies []*Technology
+	services     []*Service // in the order shown to users
+	specs        []ServiceSpec
+	agents       agents
+	fallbackDNS  []netip.Addr
+
+	changes   []Change
+	marks     marks
+	reordered bool
+
+	settle settle
+}
+
+// New makes a manager with the settings of an earlier run. It adds its own
+// end-of-turn work to the loop: add hooks that look at the result later.
+func New(l *loop.Loop, log *slog.Logger, cfg Config, ports Ports, global GlobalSettings) *Manager {
+	m := &Manager{loop: l, log: log, cfg: cfg, ports: ports, global: global}
+	if m.global.Technologies == nil {
+		m.global.Technologies = map[Type]TechnologySettings{}
+	}
+	m.fallbackDNS = parseAddrs(cfg.FallbackNameservers)
+	m.agents.m = m
+	l.AtTurnEnd(m.endTurn)
+	return m
+}
+
+// Services returns the services that users see, in order.
+func (m *Manager) Services() []*Service { return m.services }
+
+// Service returns the service called id, or nil.
+func (m *Manager) Service(id string) *Service {
+	for _, s := range m.services {
+		if s.id == id {
+			return s
+		}
+	}
+	return nil
+}
+
+// Technologies returns the technologies in the order in which they appeared.
+func (m *Manager) Technologies() []*Technology { return m.technologies }
+
+// Technology returns the technology of type t, or nil.
+func (m *Manager) Technology(t Type) *Technology {
+	i := slices.IndexFunc(m.technologies, func(tech *Technology) bool { return tech.kind == t })
+	if i < 0 {
+		return nil
+	}
+	return m.technologies[i]
+}
+
+// State is the state of the whole machine: "offline", "idle", "ready" or
+// "online".
+func (m *Manager) State() string {
+	best := "idle"
+	if m.global.OfflineMode {
+		best = "offline"
+	}
+	for _, s := range m.services {
+		switch s.state {
+		case Online:
+			return string(Online)
+		case Ready:
+			best = string(Ready)
+		}
+	}
+	return best
+}
+
+// OfflineMode reports whether all radios and links are to be off.
+func (m *Manager) OfflineMode() bool { return m.global.OfflineMode }
+
+// SetOfflineMode powers all technologies down, or back to what each of them
+// was set to.
+func (m *Manager) SetOfflineMode(on bool) {
+	if m.global.OfflineMode == on {
+		return
+	}
+	m.global.OfflineMode = on
+	m.globalDirty = true
+	m.mark(PropOfflineMode)
+	m.markManagerState()
+	for _, t := range m.technologies {
+		t.applyPower(func(error) {})
+	}
+}
+
+// SessionMode is kept for old programs and has no effect.
+func (m *Manager) SessionMode() bool { return m.sessionMode }
+
+// SetSessionMode stores the value that SessionMode returns.
+func (m *Manager) SetSessionMode(on bool) { m.sessionMode = on }
+
+func (m *Manager) markManagerState() {
+	if state := m.State(); state != m.settle.state {
+		m.settle.state = state
+		m.mark(PropState)
+	}
+}
+
+// defaultService is the service that carries the traffic for everything that
+// no more specific route takes: the first one, when it is connected.
+func (m *Manager) defaultService() *Service {
+	if len(m.services) > 0 && m.services[0].state.Connected() {
+		return m.services[0]
+	}
+	return nil
+}
+
+// Stop ends all protocols, leaving links as they are or, as the user asked by
+// ending the daemon, taking back what it configured; done runs when the kernel
+// has been told.
+func (m *Manager) Stop(done func()) {
+	m.stopping = true
+	m.agents.releaseAll()
+	waiting := 1
+	finish := func() {
+		if waiting--; waiting == 0 {
+			m.writeSettings()
+			done()
+		}
+	}
+	for _, s := range m.services {
+		waiting++
+		s.shutdown(finish)
+	}
+	m.ports.Hostnames.SetHostname("")
+	m.ports.Hostnames.SetDomainname("")
+	finish()
+}

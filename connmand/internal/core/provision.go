@@ -1,0 +1,146 @@
+package core
+
+import "slices"
+
+// SetSpecs replaces the provisioned services by those that the provisioning
+// files name now.
+func (m *Manager) SetSpecs(specs []ServiceSpec) {
+	m.specs = specs
+	m.provision()
+}
+
+// provision has services and specifications matched at the end of the turn.
+func (m *Manager) provision() { m.settle.specs = true }
+
+func (m *Manager) applySpecs() {
+	claimed := map[*Service]*ServiceSpec{}
+	// Those that name their link choose before those that take any.
+	for _, general := range []bool{false, true} {
+		for i := range m.specs {
+			spec := &m.specs[i]
+			if (spec.MAC == "" && spec.DeviceName == "") != general {
+				continue
+			}
+			if s := m.serviceFor(spec, claimed); s != nil {
+				claimed[s] = spec
+			}
+		}
+	}
+	for _, s := range m.services {
+		switch spec := claimed[s]; {
+		case spec != nil:
+			s.applySpec(spec)
+		case s.settings.ConfigFile != "":
+			s.unprovision()
+		}
+	}
+}
+
+// serviceFor returns the service that a specification is about. One that names
+// no link is about a single service, and stays with the one it had.
+func (m *Manager) serviceFor(spec *ServiceSpec, claimed map[*Service]*ServiceSpec) *Service {
+	var found *Service
+	for _, s := range m.services {
+		if claimed[s] != nil || !spec.matches(s) {
+			continue
+		}
+		if s.settings.ConfigFile == spec.File && s.settings.ConfigEntry == spec.Entry {
+			return s
+		}
+		if found == nil {
+			found = s
+		}
+	}
+	return found
+}
+
+func (spec *ServiceSpec) matches(s *Service) bool {
+	link := s.Device().Link
+	switch {
+	case spec.Type != s.kind || spec.Type != Ethernet:
+		return false
+	case spec.MAC != "":
+		return spec.MAC == link.Addr
+	case spec.DeviceName != "":
+		return spec.DeviceName == link.Name
+	}
+	return true
+}
+
+// applySpec makes the service what the specification says. Applied again
+// without a difference it changes nothing.
+func (s *Service) applySpec(spec *ServiceSpec) {
+	old := s.settings
+	n := &s.settings
+	n.ConfigFile, n.ConfigEntry = spec.File, spec.Entry
+	if spec.IPv4 != nil {
+		n.IPv4 = *spec.IPv4
+		n.IPv4.LastAddress = old.IPv4.LastAddress
+	}
+	if spec.IPv6 != nil {
+		n.IPv6 = *spec.IPv6
+	}
+	n.Nameservers = spec.Nameservers
+	n.Timeservers = spec.Timeservers
+	n.Domains = spec.SearchDomains
+	if len(n.Domains) == 0 && spec.Domain != "" {
+		n.Domains = []string{spec.Domain}
+	}
+	if spec.MDNS != nil {
+		n.MDNS = *spec.MDNS
+	}
+	if !s.immutable {
+		s.immutable = true
+		s.mark(PropImmutable)
+	}
+	if !s.favorite {
+		s.favorite = true
+		s.mark(PropFavorite)
+		s.mark(PropAutoConnect)
+	}
+	s.follow(old)
+}
+
+// unprovision gives the service back to its user, with default settings.
+func (s *Service) unprovision() {
+	old := s.settings
+	auto := slices.Contains(s.m.cfg.DefaultAutoConnect, s.kind)
+	s.settings = ServiceSettings{Name: old.Name, AutoConnect: &auto}
+	s.settings.IPv4.LastAddress = old.IPv4.LastAddress
+	s.immutable = false
+	s.mark(PropImmutable)
+	s.mark(PropAutoConnect)
+	s.follow(old)
+}
+
+// follow brings the difference between old and present settings into force.
+func (s *Service) follow(old ServiceSettings) {
+	n := &s.settings
+	changed := n.ConfigFile != old.ConfigFile || n.ConfigEntry != old.ConfigEntry
+	note := func(differs bool, props ...Property) bool {
+		if differs {
+			changed = true
+			for _, p := range props {
+				s.mark(p)
+			}
+		}
+		return differs
+	}
+	if note(!slices.Equal(n.Nameservers, old.Nameservers), PropNameserversConfiguration, PropNameservers) {
+		s.namingChanged()
+	}
+	if note(!slices.Equal(n.Domains, old.Domains), PropDomainsConfiguration, PropDomains) {
+		s.m.settle.dns = true
+	}
+	note(!slices.Equal(n.Timeservers, old.Timeservers), PropTimeserversConfiguration, PropTimeservers)
+	note(n.MDNS != old.MDNS, PropMDNSConfiguration)
+	note(n.IPv6 != old.IPv6, PropIPv6Configuration)
+	if note(n.IPv4 != old.IPv4, PropIPv4Configuration) {
+		s.reconfigure()
+	}
+	if changed {
+		s.stored = true
+		s.settingsDirty = true
+		s.m.autoConnect()
+	}
+}

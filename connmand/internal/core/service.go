@@ -1,0 +1,266 @@
+package core
+
+import (
+	"net/netip"
+	"slices"
+	"time"
+
+	"net.connman/pkg/loop"
+	"net.connman/pkg/netcfg"
+)
+
+// connectReason says who wanted a service connected.
+type connectReason uint8
+
+const (
+	reasonNone connectReason = iota
+	reasonAuto
+	reasonUser
+)
+
+// Service is a network as its user sees it: with its settings, its state and
+// its place in the order.
+type Service struct {
+	m       *Manager
+	id      string
+	kind    Type
+	network *Network
+
+	state   State // combine(ipv4.state, ipv6)
+	ipv4    ipv4
+	ipv6    State // stays Idle: see the IPv6 documentation of the daemon
+	failure Failure
+	removed bool
+
+	settings  ServiceSettings
+	stored    bool // settings are worth writing: connected once, or changed by the user
+	favorite  bool
+	immutable bool
+	ignore    bool // the user disconnected it: no connecting by itself
+
+	reason  connectReason
+	pending func(error)   // the caller of Connect
+	timeout *loop.Timer   // ends an attempt to connect
+	retry   retry         // for attempts that failed
+	online  onlineCheck   // of the way to the Internet
+	report  func()        // cancels the error report to an agent
+	leaving []func()      // wait for the disconnect under way
+	applied appliedConfig // what the link was last told to have
+
+	conflict     Conflict
+	conflictTime time.Time
+	conflictOver bool
+
+	marks         marks
+	settingsDirty bool
+}
+
+// addService makes the service of a network appear.
+func (m *Manager) addService(n *Network, settings ServiceSettings, found bool) {
+	id := n.ServiceID()
+	if other := m.Service(id); other != nil {
+		m.log.Warn("two links with one identity: the second waits for the first to go",
+			"service", id, "first", other.network.device.info.Link.Name, "second", n.device.info.Link.Name)
+		return
+	}
+	s := &Service{
+		m: m, id: id, kind: n.device.info.Type, network: n,
+		state: Idle, ipv6: Idle,
+		settings: settings, stored: found,
+	}
+	s.ipv4.init(s)
+	s.online.init(s)
+	s.retry.s = s
+	s.settings.Name = n.info.Name
+	s.favorite = found && (settings.Favorite || s.kind == Ethernet) || slices.Contains(m.cfg.DefaultFavorite, s.kind)
+	if s.settings.AutoConnect == nil {
+		auto := slices.Contains(m.cfg.DefaultAutoConnect, s.kind)
+		s.settings.AutoConnect = &auto
+	}
+	n.service = s
+	m.services = append(m.services, s)
+	m.markOrder()
+	m.settle.order = true
+	m.changes = append(m.changes, Change{Kind: ServiceAdded, Service: s})
+	m.provision()
+	m.autoConnect()
+}
+
+// remove takes the service away because its network is gone.
+func (s *Service) remove() {
+	s.abandon("network gone")
+	s.removed = true
+	s.retry.stop()
+	s.network.service = nil
+	s.m.services = slices.DeleteFunc(s.m.services, func(o *Service) bool { return o == s })
+	s.m.changes = append(s.m.changes, Change{Kind: ServiceRemoved, Service: s})
+	s.m.serviceGone(s.id)
+}
+
+// serviceGone gives a network that waited for this identity its service.
+func (m *Manager) serviceGone(id string) {
+	for _, t := range m.technologies {
+		for _, d := range t.devices {
+			for _, n := range d.networks {
+				if n.service == nil && n.ServiceID() == id {
+					m.ports.Storage.LoadService(id, func(settings ServiceSettings, found bool) {
+						if !n.removed && n.service == nil {
+							m.addService(n, settings, found)
+						}
+					})
+					return
+				}
+			}
+		}
+	}
+}
+
+// ID is the service's name in object paths and in the state directory.
+func (s *Service) ID() string { return s.id }
+
+// Type is the service's technology.
+func (s *Service) Type() Type { return s.kind }
+
+// Name is what users call the service.
+func (s *Service) Name() string { return s.settings.Name }
+
+// State is the service's state.
+func (s *Service) State() State { return s.state }
+
+// Failure says why the service failed or is not trusted, if so.
+func (s *Service) Failure() Failure { return s.failure }
+
+// Favorite reports whether the service was connected before or counts as such.
+func (s *Service) Favorite() bool { return s.favorite }
+
+// Immutable reports whether a provisioning file made the settings.
+func (s *Service) Immutable() bool { return s.immutable }
+
+// AutoConnect reports whether the service connects by itself.
+func (s *Service) AutoConnect() bool { return s.favorite && *s.settings.AutoConnect }
+
+// Device describes the device that the service is reached through.
+func (s *Service) Device() DeviceInfo { return s.network.device.info }
+
+// Settings returns the settings as the user or a provisioning file made them.
+func (s *Service) Settings() ServiceSettings { return s.settings }
+
+// IPv4 returns the method in use and, while the service is connected, the
+// configuration in use.
+func (s *Service) IPv4() (method IPv4Method, config netcfg.IPConfig, connected bool) {
+	return s.ipv4.method, s.ipv4.config, s.ipv4.state.Connected()
+}
+
+// IPv4Configuration returns the settings as they are in force: the method is
+// IPv4Auto while a link-local address stands in for DHCP.
+func (s *Service) IPv4Configuration() IPv4Settings {
+	c := s.settings.IPv4
+	c.Method = s.ipv4.method
+	return c
+}
+
+// IPv6Configuration returns the IPv6 settings.
+func (s *Service) IPv6Configuration() IPv6Settings {
+	c := s.settings.IPv6
+	if c.Method == "" {
+		c.Method = IPv6Auto
+	}
+	if c.Privacy == "" {
+		c.Privacy = PrivacyDisabled
+	}
+	return c
+}
+
+// Nameservers returns the servers in use, none while not connected.
+func (s *Service) Nameservers() []netip.Addr {
+	if !s.state.Connected() {
+		return nil
+	}
+	if servers := s.assignedServers(); len(servers) > 0 {
+		return servers
+	}
+	return s.m.fallbackDNS
+}
+
+// assignedServers are the name servers that the user or the network named,
+// known also before the service is connected.
+func (s *Service) assignedServers() []netip.Addr {
+	if own := parseAddrs(s.settings.Nameservers); len(own) > 0 {
+		return own
+	}
+	if l := s.ipv4.lease; l != nil {
+		return l.DNS.Servers
+	}
+	return nil
+}
+
+// Domains returns the search domains in use.
+func (s *Service) Domains() []string {
+	if !s.state.Connected() && !s.state.Connecting() {
+		return nil
+	}
+	if len(s.settings.Domains) > 0 {
+		return s.settings.Domains
+	}
+	if l := s.ipv4.lease; l != nil {
+		return l.DNS.Domains
+	}
+	return nil
+}
+
+// Timeservers returns the time servers in use, most preferred first.
+func (s *Service) Timeservers() []string {
+	if !s.state.Connected() {
+		return nil
+	}
+	var all []string
+	add := func(servers ...string) {
+		for _, server := range servers {
+			if !slices.Contains(all, server) {
+				all = append(all, server)
+			}
+		}
+	}
+	add(s.settings.Timeservers...)
+	if l := s.ipv4.lease; l != nil {
+		add(l.Timeservers...)
+	}
+	if gw := s.ipv4.config.Gateway; s.m.cfg.UseGatewaysAsTime && gw.IsValid() {
+		add(gw.String())
+	}
+	add(s.m.cfg.FallbackTimeservers...)
+	return all
+}
+
+// Proxy returns the way to the web in use, nothing while not connected.
+func (s *Service) Proxy() netcfg.ProxyConfig {
+	if !s.state.Connected() {
+		return netcfg.ProxyConfig{}
+	}
+	p := s.settings.Proxy
+	if l := s.ipv4.lease; l != nil && l.WPAD != "" && (p.Method == "" || p.Method == netcfg.ProxyAuto && p.URL == "") {
+		return netcfg.ProxyConfig{Method: netcfg.ProxyAuto, URL: l.WPAD}
+	}
+	if p.Method == "" || p.Method == netcfg.ProxyAuto && p.URL == "" {
+		return netcfg.ProxyConfig{Method: netcfg.ProxyDirect}
+	}
+	return p
+}
+
+// LastConflict returns the last address conflict, when it was seen and whether
+// it is over. The time is zero when conflicts are not looked for.
+func (s *Service) LastConflict() (c Conflict, at time.Time, over bool) {
+	return s.conflict, s.conflictTime, s.conflictOver
+}
+
+// parseAddrs returns those of the texts that are addresses a server can have.
+func parseAddrs(texts []string) []netip.Addr {
+	var addrs []netip.Addr
+	for _, text := range texts {
+		a, err := netip.ParseAddr(text)
+		if err == nil && !a.IsUnspecified() && !a.IsMulticast() && !slices.Contains(addrs, a) {
+			addrs = append(addrs, a)
+		}
+	}
+	return addrs
+}

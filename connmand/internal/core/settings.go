@@ -1,0 +1,180 @@
+package core
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"net.connman/pkg/netcfg"
+)
+
+// save has the settings written at the end of the turn, if the service is one
+// that is remembered.
+func (s *Service) save() {
+	if s.stored {
+		s.settingsDirty = true
+	}
+}
+
+// userChanged notes that the user changed the settings.
+func (s *Service) userChanged() {
+	s.stored = true
+	s.settings.Modified = time.Now()
+	s.settingsDirty = true
+}
+
+// SetAutoConnect says whether the service connects by itself.
+func (s *Service) SetAutoConnect(on bool) error {
+	if !s.favorite {
+		return ErrInvalidService
+	}
+	if *s.settings.AutoConnect == on {
+		return nil
+	}
+	s.settings.AutoConnect = &on
+	s.mark(PropAutoConnect)
+	s.userChanged()
+	if on {
+		s.m.autoConnect()
+	} else {
+		s.retry.stop()
+	}
+	return nil
+}
+
+// SetNameservers sets the servers to use instead of the network's; what is not
+// an address that a server can have is left out. None brings the network's
+// back.
+func (s *Service) SetNameservers(texts []string) error {
+	if s.immutable {
+		return ErrNotSupported
+	}
+	var servers []string
+	for _, a := range parseAddrs(words(texts)) {
+		servers = append(servers, a.String())
+	}
+	s.settings.Nameservers = servers
+	s.mark(PropNameserversConfiguration)
+	s.mark(PropNameservers)
+	s.userChanged()
+	s.namingChanged()
+	return nil
+}
+
+// SetDomains sets the search domains to use instead of the network's.
+func (s *Service) SetDomains(texts []string) error {
+	if s.immutable {
+		return ErrNotSupported
+	}
+	s.settings.Domains = words(texts)
+	s.mark(PropDomainsConfiguration)
+	s.mark(PropDomains)
+	s.userChanged()
+	s.m.settle.dns = true
+	return nil
+}
+
+// SetTimeservers sets the time servers to prefer to the network's.
+func (s *Service) SetTimeservers(texts []string) error {
+	if s.immutable {
+		return ErrNotSupported
+	}
+	s.settings.Timeservers = words(texts)
+	s.mark(PropTimeserversConfiguration)
+	s.mark(PropTimeservers)
+	s.userChanged()
+	return nil
+}
+
+// SetProxy sets the way to the web.
+func (s *Service) SetProxy(p netcfg.ProxyConfig) error {
+	if s.immutable {
+		return ErrNotSupported
+	}
+	s.settings.Proxy = p
+	s.mark(PropProxyConfiguration)
+	s.mark(PropProxy)
+	s.userChanged()
+	return nil
+}
+
+// SetMDNS says whether multicast DNS is wanted on the service's link.
+func (s *Service) SetMDNS(on bool) error {
+	if s.immutable {
+		return ErrNotSupported
+	}
+	s.settings.MDNS = on
+	s.mark(PropMDNSConfiguration)
+	s.userChanged()
+	return nil
+}
+
+// SetIPv4 sets how the service gets its IPv4 address. A connection is not
+// given up for it: it goes back to configuration and comes from there.
+func (s *Service) SetIPv4(settings IPv4Settings) error {
+	switch {
+	case s.immutable, settings.Method == IPv4Auto:
+		return ErrNotSupported
+	case settings.Method != IPv4Off && settings.Method != IPv4DHCP && settings.Method != IPv4Manual:
+		return ErrInvalidArguments
+	case settings.Method == IPv4Manual && !settings.Address.IsValid():
+		return ErrInvalidArguments
+	}
+	settings.LastAddress = s.settings.IPv4.LastAddress
+	s.settings.IPv4 = settings
+	s.mark(PropIPv4Configuration)
+	s.userChanged()
+	s.reconfigure()
+	return nil
+}
+
+// SetIPv6 sets how the service gets its IPv6 addresses.
+func (s *Service) SetIPv6(settings IPv6Settings) error {
+	switch {
+	case s.immutable:
+		return ErrNotSupported
+	case settings.Method != IPv6Off && settings.Method != IPv6Auto && settings.Method != IPv6Manual:
+		return ErrInvalidArguments
+	}
+	s.settings.IPv6 = settings
+	s.mark(PropIPv6Configuration)
+	s.userChanged()
+	return nil
+}
+
+// reconfigure brings changed IPv4 settings into force.
+func (s *Service) reconfigure() {
+	switch {
+	case s.state != Configuration && !s.state.Connected():
+		s.ipv4.setMethod(configuredMethod(s.settings.IPv4))
+		s.m.autoConnect()
+		return
+	case !s.ipv4.enabled():
+		s.leave("IPv4 switched off", func() {})
+		return
+	}
+	s.online.stop()
+	s.ipv4.stop(true)
+	s.ipv4.drop("settings changed")
+	s.ipv4.setLease(nil)
+	s.ipv4.start()
+}
+
+// namingChanged follows other name servers.
+func (s *Service) namingChanged() {
+	s.m.settle.dns = true
+	if s.state.Connected() {
+		s.applyLink(nil) // their host routes
+		s.online.again()
+	}
+}
+
+// words splits the texts at spaces and drops what is empty, as programs have
+// always been able to pass lists.
+func words(texts []string) []string {
+	var all []string
+	for _, text := range texts {
+		all = append(all, strings.Fields(text)...)
+	}
+	return slices.Clip(all)
+}

@@ -1,0 +1,220 @@
+package core
+
+import (
+	"math"
+	"net/netip"
+	"slices"
+
+	"net.connman/pkg/netcfg"
+)
+
+// settle is what a turn left to be done once, at its end.
+type settle struct {
+	order       bool
+	dns         bool
+	hostnames   bool
+	autoConnect bool
+	specs       bool
+
+	state      string    // of the manager, as last marked
+	preferred  *Service  // the default service, as last seen
+	resolved   []LinkDNS // as last set
+	hostname   string    // as last set
+	domainname string    // as last set
+}
+
+// endTurn draws the conclusions of what changed during the turn.
+func (m *Manager) endTurn() {
+	if m.stopping {
+		return
+	}
+	if m.settle.specs {
+		m.settle.specs = false
+		m.applySpecs()
+	}
+	if m.settle.autoConnect {
+		m.settle.autoConnect = false
+		m.runAutoConnect()
+	}
+	if m.settle.order {
+		m.settle.order = false
+		m.sort()
+		m.followDefault()
+	}
+	if m.settle.dns {
+		m.settle.dns = false
+		m.setDNS()
+	}
+	if m.settle.hostnames {
+		m.settle.hostnames = false
+		m.setHostnames()
+	}
+	m.writeSettings()
+}
+
+// followDefault moves everything that belongs to the default service when
+// another one has become it.
+func (m *Manager) followDefault() {
+	old, new := m.settle.preferred, m.defaultService()
+	m.settle.preferred = new
+	if old != new {
+		if old != nil && !old.online.demoted {
+			old.downgrade("no longer the default service")
+			m.sort()
+		}
+		m.settle.dns = true
+		m.settle.hostnames = true
+		if new != nil {
+			m.log.Info("default service", "service", new.id, "interface", new.Device().Link.Name)
+		}
+	}
+	if new != nil {
+		new.online.start()
+	}
+	route := m.defaultRoute()
+	for _, s := range m.services {
+		if s.state.Connected() && s.applied.carriesDefault != (s == route) {
+			s.applyLink(nil)
+		}
+	}
+}
+
+// defaultRoute is the service that has the default route: the first with a
+// router. A service without one never takes it from another.
+func (m *Manager) defaultRoute() *Service {
+	for _, s := range m.services {
+		if s.state.Connected() && s.routable() {
+			return s
+		}
+	}
+	return nil
+}
+
+// appliedConfig is what a service last asked its link to have.
+type appliedConfig struct {
+	carriesDefault bool
+	generation     int
+	waiting        []func(error)
+}
+
+// applyLink gives the service's link all that belongs on it. done runs when
+// the kernel has it, also when a newer request overtook this one.
+func (s *Service) applyLink(done func(error)) {
+	a := &s.applied
+	if done != nil {
+		a.waiting = append(a.waiting, done)
+	}
+	a.generation++
+	generation := a.generation
+	route := s.m.defaultRoute()
+	a.carriesDefault = s.routable() && (route == s || route == nil)
+	s.m.ports.Links.Apply(s.Device().Link.Index, s.linkConfig(a.carriesDefault), func(err error) {
+		if generation != a.generation {
+			return
+		}
+		waiting := a.waiting
+		a.waiting = nil
+		for _, done := range waiting {
+			done(err)
+		}
+	})
+}
+
+// Services other than the default one have their default route too, so that
+// sockets bound to their interface find a way, but at a metric that nothing
+// else chooses. The numbers are the reference's.
+const (
+	metricBase = math.MaxUint32
+	metricStep = 1 << 10
+	metricLow  = 1 << 20 // never go below: others use these
+)
+
+func lowPriority(index int) uint32 {
+	return uint32(max(metricBase-int64(index)*metricStep, metricLow))
+}
+
+// linkConfig is all that belongs on the service's link.
+func (s *Service) linkConfig(carriesDefault bool) netcfg.LinkConfig {
+	c := s.ipv4.config
+	if !c.Address.IsValid() {
+		return netcfg.LinkConfig{}
+	}
+	config := netcfg.LinkConfig{
+		Addrs:  []netcfg.Addr{{Prefix: c.Address, Broadcast: c.Broadcast}},
+		Routes: slices.Clone(c.Routes),
+		MTU:    c.MTU,
+	}
+	if !c.Gateway.IsValid() {
+		return config
+	}
+	metric := uint32(0)
+	if !carriesDefault {
+		metric = lowPriority(s.Device().Link.Index)
+	}
+	onLink := c.Address.Masked()
+	if !onLink.Contains(c.Gateway) {
+		config.Routes = append(config.Routes, netcfg.Route{Dst: netip.PrefixFrom(c.Gateway, 32), Metric: metric})
+	}
+	config.Routes = append(config.Routes, netcfg.Route{
+		Dst: netip.PrefixFrom(netip.IPv4Unspecified(), 0), Gateway: c.Gateway, Metric: metric,
+	})
+	for _, server := range s.assignedServers() {
+		if server.Is4() && !onLink.Contains(server) && server != c.Gateway {
+			config.Routes = append(config.Routes, netcfg.Route{
+				Dst: netip.PrefixFrom(server, 32), Gateway: c.Gateway, Metric: metric,
+			})
+		}
+	}
+	return config
+}
+
+// setDNS tells the resolver about all connected services, in order.
+func (m *Manager) setDNS() {
+	var links []LinkDNS
+	for _, s := range m.services {
+		if s.state.Connected() {
+			links = append(links, LinkDNS{
+				Link: s.Device().Link,
+				DNS:  netcfg.DNSConfig{Servers: s.Nameservers(), Domains: s.Domains()},
+			})
+		}
+	}
+	same := slices.EqualFunc(links, m.settle.resolved, func(a, b LinkDNS) bool {
+		return a.Link == b.Link && a.Split == b.Split && a.DNS.Equal(b.DNS)
+	})
+	if !same {
+		m.settle.resolved = links
+		m.ports.Resolver.Set(links, m.fallbackDNS)
+	}
+}
+
+// setHostnames gives the machine the names that the default service's network
+// has for it.
+func (m *Manager) setHostnames() {
+	var lease Lease
+	if s := m.settle.preferred; s != nil && s.ipv4.lease != nil {
+		lease = *s.ipv4.lease
+	}
+	if m.cfg.AllowHostnameUpdates && lease.Hostname != m.settle.hostname {
+		m.settle.hostname = lease.Hostname
+		m.ports.Hostnames.SetHostname(lease.Hostname)
+	}
+	if m.cfg.AllowDomainnameUpdates && lease.Domainname != m.settle.domainname {
+		m.settle.domainname = lease.Domainname
+		m.ports.Hostnames.SetDomainname(lease.Domainname)
+	}
+}
+
+func (m *Manager) writeSettings() {
+	if m.globalDirty {
+		m.globalDirty = false
+		m.ports.Storage.SaveGlobal(m.global)
+	}
+	for _, s := range m.services {
+		if s.settingsDirty {
+			s.settingsDirty = false
+			s.settings.Favorite = s.favorite
+			m.ports.Storage.SaveService(s.id, s.settings)
+		}
+	}
+}
