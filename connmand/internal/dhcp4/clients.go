@@ -1,0 +1,277 @@
+package dhcp4
+
+import (
+	"log/slog"
+	"math/rand/v2"
+	"net/netip"
+	"time"
+
+	"net.connman/connmand/internal/core"
+	"net.connman/pkg/loop"
+)
+
+// Config is what clients need.
+type Config struct {
+	Loop *loop.Loop
+	Log  *slog.Logger
+	// Dir is a directory that a reboot empties, for the leases in use; it is
+	// made when it is missing. "" keeps none.
+	Dir string
+	// Conflicts checks addresses for requests that ask for it.
+	Conflicts core.ConflictDetector
+	// OnLink reports whether the link has the address now.
+	OnLink func(link int, address netip.Addr) bool
+}
+
+// Clients runs DHCPv4 clients, one on a link at most. It belongs to the loop.
+type Clients struct {
+	cfg     Config
+	wire    wire
+	files   leaseFiles
+	clients map[int]*client // by interface index
+	waiting int             // clients that listen
+}
+
+var _ core.DHCP4 = (*Clients)(nil)
+
+// New returns a driver without clients. It opens nothing yet.
+func New(cfg Config) *Clients {
+	return newClients(cfg, &packetWire{loop: cfg.Loop, log: cfg.Log})
+}
+
+func newClients(cfg Config, w wire) *Clients {
+	return &Clients{
+		cfg:     cfg,
+		wire:    w,
+		files:   leaseFiles{loop: cfg.Loop, log: cfg.Log, dir: cfg.Dir},
+		clients: map[int]*client{},
+	}
+}
+
+// client is one running machine with what it wants held.
+type client struct {
+	all    *Clients
+	link   core.Link
+	log    *slog.Logger
+	report func(core.DHCPEvent)
+	m      machine
+	ended  bool
+
+	load      *loop.Op
+	timer     *loop.Timer
+	wake      time.Time
+	listening bool
+	port      port
+	bound     netip.Addr // of port
+	watch     core.ConflictWatch
+	watched   netip.Addr
+}
+
+// Start begins to ask for a lease. When the address of an earlier lease is
+// still on the link and the lease is on file, it is reported at once and
+// confirmed behind that; otherwise the first message goes out at once.
+func (d *Clients) Start(req core.DHCPRequest, report func(core.DHCPEvent)) core.DHCP4Client {
+	if old := d.clients[req.Link.Index]; old != nil {
+		old.Stop(false)
+	}
+	c := &client{
+		all:    d,
+		link:   req.Link,
+		log:    d.cfg.Log.With("link", req.Link.Name),
+		report: report,
+		m: machine{
+			id:    identity{addr: req.Link.Addr, hostname: req.Hostname, vendorClass: req.VendorClass},
+			check: req.CheckConflicts,
+			rand:  rand.New(systemRandom{}),
+		},
+	}
+	d.clients[req.Link.Index] = c
+	if d.cfg.Dir != "" && d.cfg.OnLink(req.Link.Index, req.Last) {
+		c.load = d.files.load(req.Link, req.Last, func(held *lease) {
+			c.step(begin{last: req.Last, held: held})
+		})
+		return c
+	}
+	c.step(begin{last: req.Last})
+	return c
+}
+
+// systemRandom is the runtime's generator, which cannot be predicted from its
+// output: transaction ids are what keeps strangers from answering.
+type systemRandom struct{}
+
+func (systemRandom) Uint64() uint64 { return rand.Uint64() }
+
+// Stop ends the client. Nothing is reported any more.
+func (c *client) Stop(release bool) {
+	if c.ended {
+		return
+	}
+	c.ended = true
+	c.load.Cancel()
+	for _, a := range c.m.Step(c.now(), end{release}) {
+		c.perform(a)
+	}
+	c.hold()
+	delete(c.all.clients, c.link.Index)
+}
+
+func (c *client) now() time.Time { return c.all.cfg.Loop.Now() }
+
+// step tells the machine and does what it wants. A report may stop the client.
+func (c *client) step(e event) {
+	before := c.m.state
+	actions := c.m.Step(c.now(), e)
+	if c.m.state != before {
+		c.log.Debug("dhcp", "from", before, "to", c.m.state)
+	}
+	c.hold()
+	for _, a := range actions {
+		if c.ended {
+			return
+		}
+		c.perform(a)
+	}
+}
+
+func (c *client) perform(a action) {
+	var err error
+	switch a := a.(type) {
+	case broadcast:
+		err = c.broadcast(a.message)
+	case direct:
+		err = c.direct(a)
+	case keep:
+		c.all.files.save(c.link, a.lease)
+	case refused:
+		for _, w := range a.warnings {
+			c.log.Info("lease option not used", "reason", w)
+		}
+	case report:
+		c.report(a.event)
+	}
+	if err != nil {
+		// The machine tries again by itself.
+		c.log.Warn("cannot send DHCP message", "error", err)
+	}
+}
+
+func (c *client) broadcast(message []byte) error {
+	if err := c.all.listen(+1); err != nil {
+		return err
+	}
+	defer c.all.listen(-1)
+	return c.all.wire.broadcast(c.link, message)
+}
+
+func (c *client) direct(a direct) error {
+	p := c.port
+	if p == nil {
+		var err error
+		if p, err = c.all.wire.bind(c.link, a.from); err != nil {
+			return err
+		}
+		defer p.close()
+	}
+	return p.send(a.to, a.message)
+}
+
+// hold opens and closes what the machine's state needs.
+func (c *client) hold() {
+	if at := c.m.wake(); at != c.wake {
+		c.timer.Stop()
+		c.timer, c.wake = nil, at
+		if !at.IsZero() {
+			c.timer = c.all.cfg.Loop.After("dhcp", at.Sub(c.now()), c.tick)
+		}
+	}
+	c.holdListening()
+	c.holdPort()
+	c.holdWatch()
+}
+
+func (c *client) tick() {
+	c.wake = time.Time{}
+	c.step(tick{})
+}
+
+func (c *client) holdListening() {
+	want := c.m.listening()
+	if want == c.listening {
+		return
+	}
+	change := -1
+	if want {
+		change = +1
+	}
+	if err := c.all.listen(change); err != nil {
+		c.log.Warn("cannot listen", "error", err)
+		return
+	}
+	c.listening = want
+}
+
+func (c *client) holdPort() {
+	want := c.m.unicasting()
+	if want == c.bound {
+		return
+	}
+	if c.port != nil {
+		c.port.close()
+		c.port = nil
+	}
+	c.bound = want
+	if want.IsValid() {
+		p, err := c.all.wire.bind(c.link, want)
+		if err != nil {
+			c.log.Debug("no port for direct answers", "error", err)
+			return
+		}
+		c.port = p
+	}
+}
+
+func (c *client) holdWatch() {
+	want := c.m.watched()
+	if want == c.watched {
+		return
+	}
+	if c.watch != nil {
+		c.watch.Stop()
+		c.watch = nil
+	}
+	c.watched = want
+	if want.IsValid() {
+		c.watch = c.all.cfg.Conflicts.Watch(c.link, want, c.conflictEvent)
+	}
+}
+
+func (c *client) conflictEvent(e core.ConflictEvent) {
+	switch e := e.(type) {
+	case core.AddressFree:
+		c.step(free{})
+	case core.AddressTaken:
+		c.step(taken{e.Conflict})
+	}
+}
+
+// listen counts those who need the socket, which is open while there are any.
+func (d *Clients) listen(change int) error {
+	if d.waiting == 0 && change > 0 {
+		if err := d.wire.listen(d.handle); err != nil {
+			return err
+		}
+	}
+	if d.waiting += change; d.waiting == 0 {
+		d.wire.silence()
+	}
+	return nil
+}
+
+func (d *Clients) handle(batch []inbound) {
+	for _, in := range batch {
+		if c := d.clients[in.link]; c != nil {
+			c.step(received{in.reply})
+		}
+	}
+}
