@@ -1,0 +1,61 @@
+package kernel
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+)
+
+// devType returns the DEVTYPE that the driver of a link gave it, "" if none. A
+// link of before device types that has wireless extensions counts as wlan.
+// Virtual links have a kind instead, which spares reading hundreds of files.
+func devType(l Link) string {
+	if l.Kind != "" || l.Type != TypeEther || !fileName(l.Name) {
+		return ""
+	}
+	dir := filepath.Join("/sys/class/net", l.Name)
+	text, err := os.ReadFile(filepath.Join(dir, "uevent"))
+	if err != nil {
+		return "" // the link is gone or was renamed: then a message follows
+	}
+	found, ours := "", false
+	for line := range bytes.Lines(text) {
+		key, value, _ := strings.Cut(strings.TrimSpace(string(line)), "=")
+		switch key {
+		case "DEVTYPE":
+			found = value
+		case "IFINDEX":
+			ours = value == strconv.Itoa(l.Index)
+		}
+	}
+	if !ours {
+		return "" // another network namespace's
+	}
+	if found == "" {
+		if _, err := os.Stat(filepath.Join(dir, "wireless")); err == nil {
+			return "wlan"
+		}
+	}
+	return found
+}
+
+// SetSysctl implements [Kernel].
+func (n *Netlink) SetSysctl(f Family, link, key, value string) error {
+	if !fileName(link) || !fileName(key) {
+		return fmt.Errorf("cannot set %s of link %q: not a name", key, link)
+	}
+	path := filepath.Join("/proc/sys/net", string(f), "conf", link, key)
+	if err := os.WriteFile(path, []byte(value), 0); err != nil {
+		return fmt.Errorf("cannot set %s of link %s: %w", key, link, err)
+	}
+	return nil
+}
+
+// fileName reports whether s names an entry of a folder: a link's name may
+// contain dots, but must not lead elsewhere.
+func fileName(s string) bool {
+	return s != "" && s != "." && s != ".." && !strings.ContainsAny(s, "/\x00")
+}
