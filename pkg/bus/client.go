@@ -1,0 +1,128 @@
+package bus
+
+import (
+	"context"
+	"time"
+
+	"net.connman/pkg/loop"
+)
+
+// DefaultTimeout is how long a call waits for its answer unless it says
+// otherwise: libdbus's default.
+const DefaultTimeout = 25 * time.Second
+
+// MethodCall is a call of ours.
+type MethodCall struct {
+	Destination string // bus name
+	Path        ObjectPath
+	Interface   string
+	Member      string
+	Args        []any
+	Timeout     time.Duration // 0: DefaultTimeout; below 0: none
+	NoAutoStart bool          // do not let the bus start the destination
+}
+
+type pendingCall struct {
+	done  func([]any, error)
+	timer *loop.Timer
+}
+
+// Call sends m at the end of the turn and later calls done once, on the loop:
+// with the answer's values, or with an [*Error] when the call was refused or ran
+// out of time, or with ErrDisconnected. After cancel, done is never called.
+// With a nil done no reply is asked for.
+func (c *Conn) Call(m MethodCall, done func(values []any, err error)) (cancel func()) {
+	msg := &message{
+		kind: kindCall, destination: m.Destination, path: m.Path, iface: m.Interface, member: m.Member,
+	}
+	if m.NoAutoStart {
+		msg.flags |= flagNoAutoStart
+	}
+	if done == nil {
+		msg.flags |= flagNoReply
+		c.queueSignal(msg, m.Args...)
+		return func() {}
+	}
+	if c.gone != nil {
+		cancelled := false
+		c.loop.Post("call", func() {
+			if !cancelled {
+				done(nil, ErrDisconnected)
+			}
+		})
+		return func() { cancelled = true }
+	}
+	c.queueSignal(msg, m.Args...)
+	return c.await(msg.serial, m.Timeout, done)
+}
+
+func (c *Conn) await(serial uint32, timeout time.Duration, done func([]any, error)) (cancel func()) {
+	p := &pendingCall{done: done}
+	c.pending[serial] = p
+	if timeout == 0 {
+		timeout = DefaultTimeout
+	}
+	if timeout > 0 {
+		p.timer = c.loop.After("call timeout", timeout, func() {
+			delete(c.pending, serial)
+			done(nil, ErrNoReply)
+		})
+	}
+	return func() {
+		p.timer.Stop()
+		delete(c.pending, serial)
+	}
+}
+
+func (c *Conn) replied(m *message) {
+	p := c.pending[m.replySerial]
+	if p == nil {
+		return // cancelled or too late
+	}
+	delete(c.pending, m.replySerial)
+	p.timer.Stop()
+	p.done(m.result())
+}
+
+// result returns what an answer says.
+func (m *message) result() ([]any, error) {
+	values, err := m.values()
+	if m.kind == kindError {
+		e := &Error{Name: m.errorName}
+		if len(values) > 0 {
+			e.Text, _ = values[0].(string)
+		}
+		return nil, e
+	}
+	return values, err
+}
+
+func (c *Conn) failPending(err error) {
+	pending := c.pending
+	c.pending = map[uint32]*pendingCall{}
+	for _, p := range pending {
+		p.timer.Stop()
+		p.done(nil, err)
+	}
+}
+
+// Wait is Call for other goroutines than the loop's: it blocks until the answer
+// is there or ctx ends. The loop must be running.
+func (c *Conn) Wait(ctx context.Context, m MethodCall) ([]any, error) {
+	type answer struct {
+		values []any
+		err    error
+	}
+	answers := make(chan answer, 1)
+	var cancel func()
+	c.loop.Post("call", func() {
+		cancel = c.Call(m, func(values []any, err error) { answers <- answer{values, err} })
+	})
+	select {
+	case a := <-answers:
+		return a.values, a.err
+	case <-ctx.Done():
+		c.loop.Post("cancel call", func() { cancel() })
+		return nil, ctx.Err()
+	}
+}
