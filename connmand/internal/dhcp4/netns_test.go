@@ -1,0 +1,200 @@
+//go:build netns
+
+package dhcp4
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"net"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"net.connman/connmand/internal/core"
+	"net.connman/pkg/loop"
+)
+
+const insideEnv = "CONNMAN_TEST_INSIDE"
+
+// isolate runs the calling test again in network and mount namespaces of its
+// own and reports whether the caller is that run.
+func isolate(t *testing.T) bool {
+	t.Helper()
+	if os.Getenv(insideEnv) != "" {
+		return true
+	}
+	cmd := exec.Command(os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v", "-test.timeout=2m")
+	cmd.Env = append(os.Environ(), insideEnv+"=1")
+	cmd.SysProcAttr = &syscall.SysProcAttr{
+		Cloneflags: syscall.CLONE_NEWNET | syscall.CLONE_NEWNS,
+		Pdeathsig:  syscall.SIGKILL,
+	}
+	out, err := cmd.CombinedOutput()
+	t.Logf("%s", out)
+	if err != nil {
+		t.Fatalf("in its namespace: %v", err)
+	}
+	return false
+}
+
+func run(t *testing.T, args ...string) string {
+	t.Helper()
+	out, err := exec.Command(args[0], args[1:]...).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%s: %v: %s", strings.Join(args, " "), err, out)
+	}
+	return string(out)
+}
+
+// peer starts a shell command in a network namespace of its own, joined to
+// this one by the veth pair c0 and s0; s0 has 10.9.0.1/24 there. The pair
+// leaves checksums to hardware that does not exist, as veth does.
+func peer(t *testing.T, command string) *exec.Cmd {
+	t.Helper()
+	cmd := exec.Command("sh", "-c", "read go && ip link set lo up && ip addr add 10.9.0.1/24 dev s0 && ip link set s0 up && exec "+command)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET, Pdeathsig: syscall.SIGKILL}
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
+	run(t, "ip", "link", "add", "c0", "type", "veth", "peer", "name", "s0", "netns", strconv.Itoa(cmd.Process.Pid))
+	run(t, "ip", "link", "set", "c0", "up")
+	io.WriteString(in, "go\n")
+	return cmd
+}
+
+func linkOf(t *testing.T, name string) core.Link {
+	t.Helper()
+	i, err := net.InterfaceByName(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return core.Link{Index: i.Index, Name: name, Addr: core.HardwareAddr(i.HardwareAddr)}
+}
+
+// harness runs clients on a loop of their own.
+type harness struct {
+	loop    *loop.Loop
+	clients *Clients
+	events  chan core.DHCPEvent
+}
+
+func newHarness(t *testing.T, dir string, onLink func(int, netip.Addr) bool) *harness {
+	t.Helper()
+	log := slog.New(slog.NewTextHandler(os.Stdout, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	h := &harness{loop: loop.New(log), events: make(chan core.DHCPEvent, 100)}
+	h.clients = New(Config{Loop: h.loop, Log: log, Dir: dir, OnLink: onLink})
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan struct{})
+	go func() { h.loop.Run(ctx); close(ended) }()
+	t.Cleanup(func() { cancel(); <-ended; h.loop.Wait() })
+	return h
+}
+
+func (h *harness) start(req core.DHCPRequest) (stop func(release bool)) {
+	var c core.DHCP4Client
+	h.loop.Post("start", func() { c = h.clients.Start(req, func(e core.DHCPEvent) { h.events <- e }) })
+	return func(release bool) {
+		done := make(chan struct{})
+		h.loop.Post("stop", func() { c.Stop(release); close(done) })
+		<-done
+	}
+}
+
+func (h *harness) bound(t *testing.T) core.Lease {
+	t.Helper()
+	deadline := time.After(20 * time.Second)
+	for {
+		select {
+		case e := <-h.events:
+			if b, ok := e.(core.DHCPBound); ok {
+				return b.Lease
+			}
+			t.Fatalf("got %#v instead of a lease", e)
+		case <-deadline:
+			t.Fatal("no lease")
+		}
+	}
+}
+
+func dnsmasq(t *testing.T, dir string, extra ...string) string {
+	return "dnsmasq --no-daemon --conf-file=/dev/null --port=0 --interface=s0 --bind-interfaces --no-ping --log-dhcp " +
+		"--dhcp-range=10.9.0.50,10.9.0.59,255.255.255.0,2m --dhcp-leasefile=" + filepath.Join(dir, "leases") +
+		" --pid-file= --user=root " + strings.Join(extra, " ")
+}
+
+// await waits until ok, for things that only a look can tell.
+func await(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for end := time.Now().Add(10 * time.Second); !ok(); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("never: %s", what)
+		}
+	}
+}
+
+// serverReady waits until the server's socket is bound.
+func serverReady(t *testing.T, cmd *exec.Cmd) {
+	t.Helper()
+	await(t, "server listens", func() bool {
+		b, err := os.ReadFile("/proc/" + strconv.Itoa(cmd.Process.Pid) + "/net/udp")
+		return err == nil && strings.Contains(string(b), ":0043 ")
+	})
+}
+
+func TestLeaseFromDnsmasq(t *testing.T) {
+	if !isolate(t) {
+		return
+	}
+	dir := t.TempDir()
+	serverReady(t, peer(t, dnsmasq(t, dir, "--dhcp-option=option:ntp-server,10.9.0.3", "--dhcp-option=252,http://wpad.example/p.dat",
+		"--dhcp-option=option:domain-search,a.example,b.a.example", "--dhcp-option=121,10.8.0.0/16,10.9.0.7,0.0.0.0/0,10.9.0.1")))
+	h := newHarness(t, "", nil)
+	began := time.Now()
+	stop := h.start(core.DHCPRequest{Link: linkOf(t, "c0"), Hostname: "box"})
+	l := h.bound(t)
+	t.Logf("lease after %v: %+v", time.Since(began), l)
+	if !strings.HasPrefix(l.IP.Address.String(), "10.9.0.5") || l.IP.Gateway.String() != "10.9.0.1" || len(l.IP.Routes) != 1 ||
+		len(l.DNS.Domains) != 2 || l.WPAD != "http://wpad.example/p.dat" || len(l.Timeservers) != 1 || l.Lifetime < 110*time.Second {
+		t.Errorf("lease %+v", l)
+	}
+	leases := func() string { b, _ := os.ReadFile(filepath.Join(dir, "leases")); return string(b) }
+	if !strings.Contains(leases(), "box") {
+		t.Errorf("server knows %q, want the host name box", leases())
+	}
+	run(t, "ip", "addr", "add", l.IP.Address.String(), "dev", "c0")
+	stop(true)
+	await(t, "lease released", func() bool { return leases() == "" })
+}
+
+// Speed: many leases one after the other from one server.
+func TestRepeatedLeases(t *testing.T) {
+	if !isolate(t) {
+		return
+	}
+	serverReady(t, peer(t, dnsmasq(t, t.TempDir())))
+	h := newHarness(t, "", nil)
+	link := linkOf(t, "c0")
+	var all time.Duration
+	const n = 20
+	for range n {
+		began := time.Now()
+		stop := h.start(core.DHCPRequest{Link: link})
+		h.bound(t)
+		all += time.Since(began)
+		stop(false)
+	}
+	t.Logf("%v from start to lease, mean of %d", all/n, n)
+}
