@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"time"
 
+	"net.connman/pkg/logx"
 	"net.connman/pkg/netcfg"
 )
 
@@ -198,7 +199,8 @@ type TechnologySettings struct {
 	Enable              bool
 	Tethering           bool
 	TetheringIdentifier string
-	TetheringFreq       int // MHz
+	TetheringPassphrase logx.Secret
+	TetheringFreq       int // MHz; 0 is the default, 2412
 }
 
 // ServiceSettings are what is remembered of a service.
@@ -292,13 +294,13 @@ type WifiSpec struct {
 	SSID       []byte
 	Hidden     bool
 	Security   string // "none", "wep", "psk", "ieee8021x"
-	Passphrase string
+	Passphrase logx.Secret
 
 	EAP                      string
 	CACertFile               string
 	ClientCertFile           string
 	PrivateKeyFile           string
-	PrivateKeyPassphrase     string
+	PrivateKeyPassphrase     logx.Secret
 	PrivateKeyPassphraseType string
 	Identity                 string
 	AnonymousIdentity        string
