@@ -18,9 +18,11 @@ import (
 )
 
 const (
-	maxPacket = 4096 // bytes; longer packets are dropped
-	maxBatch  = 32   // packets handed over at a time
-	receive   = 1 << 18
+	maxPacket = 4096      // bytes; longer packets are dropped
+	maxBatch  = 32        // packets handed over at a time
+	receive   = 256 << 10 // bytes that wait in the kernel
+
+	afterFailure = time.Second // a pause, lest a lasting failure spins
 )
 
 // Broadcast is the address of all stations on an Ethernet.
@@ -52,6 +54,7 @@ type Socket struct {
 	file  *os.File
 	conn  syscall.RawConn
 	read  *loop.Op
+	pause *loop.Timer // set after a failure
 }
 
 // Listen opens a socket for proto on all interfaces. parse runs in the
@@ -95,6 +98,7 @@ func (s *Socket) Send(link int, to core.HardwareAddr, data []byte) error {
 // its time over it, so the loop does not wait.
 func (s *Socket) Close() {
 	s.read.Cancel()
+	s.pause.Stop()
 	loop.Go(s.loop, "close "+s.proto.Name,
 		func(context.Context) (struct{}, error) { return struct{}{}, s.file.Close() },
 		func(_ struct{}, err error) {
@@ -111,7 +115,8 @@ func receiveNext[T any](s *Socket, parse func(Packet) (T, error), handle func([]
 		func(ctx context.Context) ([]T, error) { return receiveBatch(ctx, s, parse) },
 		func(batch []T, err error) {
 			if err != nil {
-				s.log.Error("packet socket failed", "protocol", s.proto.Name, "error", err)
+				s.log.Error("cannot receive", "protocol", s.proto.Name, "error", err)
+				s.pause = s.loop.After("receive "+s.proto.Name, afterFailure, func() { receiveNext(s, parse, handle) })
 				return
 			}
 			receiveNext(s, parse, handle)

@@ -1,0 +1,7 @@
+// Package acd detects IPv4 address conflicts (RFC 5227): it probes an address
+// before its use, announces it and defends it.
+//
+// machine.go is the protocol without socket and clock; detector.go drives the
+// machines on the loop, with one packet socket for all interfaces that is open
+// while any address is watched.
+package acd
