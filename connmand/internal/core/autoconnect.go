@@ -49,7 +49,7 @@ func (m *Manager) autoConnect() { m.settle.autoConnect = true }
 
 func (m *Manager) runAutoConnect() {
 	for _, s := range m.services {
-		if s.state == Idle && s.AutoConnect() && !s.ignore && m.mayAutoConnect(s) {
+		if s.state == Idle && s.AutoConnect() && !s.ignore && s.network.device.powered && m.mayAutoConnect(s) {
 			if err := s.connect(reasonAuto); err != nil {
 				m.log.Debug("not connected by itself", "service", s.id, "because", err)
 			}

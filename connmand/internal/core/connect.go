@@ -31,7 +31,7 @@ func (s *Service) connect(reason connectReason) error {
 		return ErrAlreadyConnected
 	case s.state.Connecting(), s.state == Disconnect:
 		return ErrInProgress
-	case !s.ipv4.enabled():
+	case !s.ipv4.enabled(), !s.network.device.powered:
 		return ErrNoCarrier
 	}
 	s.cancelReport()
@@ -42,6 +42,16 @@ func (s *Service) connect(reason connectReason) error {
 		s.answer(ErrTimeout)
 		s.fail(ConnectFailed)
 	})
+	s.join()
+	return nil
+}
+
+// join has the network joined on the link level and then configured.
+func (s *Service) join() {
+	if s.network.driver == nil {
+		s.ipv4.start()
+		return
+	}
 	s.ipv4.setState(Association, "connect")
 	s.network.driver.Connect(func(err error) {
 		switch {
@@ -53,7 +63,13 @@ func (s *Service) connect(reason connectReason) error {
 			s.ipv4.start()
 		}
 	})
-	return nil
+}
+
+// part leaves the network on the link level.
+func (s *Service) part() {
+	if s.network.driver != nil {
+		s.network.driver.Disconnect()
+	}
 }
 
 // Disconnect disconnects the service because the user wants it; it does not
@@ -80,7 +96,7 @@ func (s *Service) leave(reason string, left func()) {
 	s.setFailure(NoFailure)
 	s.answer(ErrAborted)
 	s.ipv4.setState(Disconnect, reason)
-	s.network.driver.Disconnect()
+	s.part()
 	s.ipv4.clear()
 	s.applyLink(func(error) { s.left(reason) })
 }
@@ -106,7 +122,7 @@ func (s *Service) abandon(reason string) {
 		s.endProtocols(false)
 		s.answer(ErrAborted)
 		s.ipv4.setState(Disconnect, reason)
-		s.network.driver.Disconnect()
+		s.part()
 		s.ipv4.clear()
 		s.applyLink(nil)
 	}
@@ -126,7 +142,7 @@ func (s *Service) fail(reason Failure) {
 		return
 	}
 	s.endProtocols(false)
-	s.network.driver.Disconnect()
+	s.part()
 	s.ipv4.clear()
 	s.applyLink(nil)
 	s.setFailure(reason)
@@ -257,26 +273,26 @@ func (s *Service) updateState(reason string) {
 	s.m.log.Debug("service state", "service", s.id, "from", old, "to", new, "reason", reason)
 	s.state = new
 	s.markState()
-	if old.Connected() != new.Connected() {
-		s.visibleChanged()
+	change := old.Connected() != new.Connected()
+	if change {
+		s.mark(PropTimeservers)
+		s.mark(PropDomains)
+		s.mark(PropProxy)
 	}
 	if !old.Connected() && new.Connected() {
 		s.connected()
 	}
-	s.m.settle.order = true
 	if t := s.m.Technology(s.kind); t != nil {
 		t.updateConnected()
 	}
 	s.m.markManagerState()
-}
-
-// visibleChanged marks what is shown only while the service is connected.
-func (s *Service) visibleChanged() {
-	for _, p := range []Property{PropIPv4, PropNameservers, PropDomains, PropTimeservers, PropProxy} {
-		s.mark(p)
+	if change {
+		s.mark(PropIPv4)
+		s.mark(PropNameservers)
+		s.m.settle.dns = true
+		s.m.settle.hostnames = true
 	}
-	s.m.settle.dns = true
-	s.m.settle.hostnames = true
+	s.m.settle.order = true
 }
 
 func (s *Service) connected() {

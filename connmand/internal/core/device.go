@@ -24,6 +24,7 @@ type Device struct {
 	info     DeviceInfo
 	driver   DeviceDriver
 	networks []*Network
+	powered  bool // or being powered
 	removed  bool
 }
 
@@ -85,6 +86,7 @@ func (m *Manager) removeTechnology(t *Technology) {
 }
 
 func (d *Device) setPowered(on bool, done func(error)) {
+	d.powered = on
 	if !on {
 		for _, n := range d.networks {
 			if n.service != nil {
@@ -92,6 +94,7 @@ func (d *Device) setPowered(on bool, done func(error)) {
 			}
 		}
 	}
+	d.m.autoConnect()
 	d.driver.SetPowered(on, func(err error) {
 		if err != nil && !errors.Is(err, ErrAborted) {
 			d.m.log.Warn("cannot switch device", "interface", d.info.Link.Name, "on", on, "err", err)
@@ -100,7 +103,8 @@ func (d *Device) setPowered(on bool, done func(error)) {
 	})
 }
 
-// NetworkDriver is the part of a bearer that joins one network.
+// NetworkDriver is the part of a bearer that joins one network. A network that
+// is joined by being plugged in has none.
 type NetworkDriver interface {
 	// Connect joins the network on the link level; done hears the outcome.
 	Connect(done func(error))
@@ -131,7 +135,8 @@ func (n *Network) ServiceID() string {
 }
 
 // AddNetwork makes a network known. Its service appears as soon as its
-// settings have been read, and connects if it is to connect by itself.
+// settings have been read, and connects if it is to connect by itself. driver
+// is nil where nothing but a cable joins the network.
 func (d *Device) AddNetwork(info NetworkInfo, driver NetworkDriver) *Network {
 	n := &Network{device: d, info: info, driver: driver}
 	d.networks = append(d.networks, n)

@@ -138,11 +138,9 @@ func (v *ipv4) use(config netcfg.IPConfig) {
 			v.s.fail(ConnectFailed)
 			return
 		}
-		if changed {
-			v.s.mark(PropIPv4)
-		}
 		v.setState(Ready, "address in place")
 		if changed {
+			v.s.mark(PropIPv4)
 			v.s.addressChanged()
 		}
 	})

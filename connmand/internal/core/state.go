@@ -24,7 +24,7 @@ func (s State) Connecting() bool { return s == Association || s == Configuration
 // next lists the states that one address family may go to from each state.
 var next = map[State][]State{
 	Idle:          {Association, Configuration, Failed},
-	Failed:        {Idle, Association},
+	Failed:        {Idle, Association, Configuration},
 	Association:   {Configuration, Failed, Disconnect, Idle},
 	Configuration: {Ready, Failed, Disconnect, Idle},
 	Ready:         {Online, Configuration, Failed, Disconnect},
