@@ -5,7 +5,7 @@ go 1.26.0
 require net.connman/pkg v0.0.0
 
 require (
-	github.com/chzyer/readline v1.5.1 // indirect
+	github.com/chzyer/readline v1.5.1
 	github.com/creack/pty v1.1.24 // indirect
 	github.com/godbus/dbus/v5 v5.2.4 // indirect
 	github.com/google/go-cmp v0.7.0 // indirect

@@ -1,0 +1,106 @@
+package command
+
+import (
+	"fmt"
+	"io"
+
+	"net.connman/connmanctl/internal/bus"
+)
+
+// Bus names, paths and interfaces of the daemons.
+const (
+	daemon      = "net.connman"
+	managerPath = "/"
+	servicePath = "/net/connman/service/"
+	techPath    = "/net/connman/technology/"
+	peerPath    = "/net/connman/peer/"
+
+	managerIface = "net.connman.Manager"
+	clockIface   = "net.connman.Clock"
+	serviceIface = "net.connman.Service"
+	techIface    = "net.connman.Technology"
+	peerIface    = "net.connman.Peer"
+
+	vpnDaemon          = "net.connman.vpn"
+	vpnPath            = "/net/connman/vpn/connection/"
+	vpnManagerIface    = "net.connman.vpn.Manager"
+	vpnConnectionIface = "net.connman.vpn.Connection"
+)
+
+// Status is a process's exit status.
+type Status int
+
+// The statuses, the worse the higher. The reference client leaves with 0
+// whatever the daemon says.
+const (
+	Worked   Status = iota
+	Refused         // the daemon said no
+	Misused         // unknown command, wrong or missing arguments
+	NoDaemon        // nobody answered
+)
+
+// A usageError is a mistake in a command's arguments. The texts are the C
+// library's for the errors that the reference client uses.
+type usageError string
+
+const (
+	errInvalid usageError = "Invalid argument"
+	errTooMany usageError = "Argument list too long"
+	errUnknown usageError = "Unknown command"
+)
+
+func (e usageError) Error() string { return string(e) }
+
+// Session is one run of the client: a single command or a shell.
+type Session struct {
+	Conn        *bus.Conn
+	Out, Err    io.Writer
+	Interactive bool
+
+	status    Status
+	left      bool
+	monitored map[string]bool
+}
+
+// NewSession returns a session that talks over conn and takes its signals.
+func NewSession(conn *bus.Conn, out, err io.Writer, interactive bool) *Session {
+	s := &Session{Conn: conn, Out: out, Err: err, Interactive: interactive, monitored: map[string]bool{}}
+	conn.OnSignal(s.signal)
+	return s
+}
+
+// Execute starts the command that words name with its arguments.
+func (s *Session) Execute(words []string) {
+	s.status = Worked
+	if err := s.start(words); err != nil {
+		s.misuse(s.Err, words[0], err)
+	}
+}
+
+func (s *Session) start(words []string) error {
+	for i := range table {
+		if table[i].name == words[0] {
+			return table[i].run(s, words[1:])
+		}
+	}
+	return errUnknown
+}
+
+// Status returns how the last command went, as far as is known.
+func (s *Session) Status() Status { return s.status }
+
+// Left reports whether the user asked to leave.
+func (s *Session) Left() bool { return s.left }
+
+// Answered reports whether every call has been answered.
+func (s *Session) Answered() bool { return s.Conn.Idle() }
+
+// Busy reports whether answers are due or signals are wanted.
+func (s *Session) Busy() bool { return !s.Answered() || len(s.monitored) > 0 }
+
+func (s *Session) note(status Status) { s.status = max(s.status, status) }
+
+func (s *Session) misuse(w io.Writer, what string, err error) {
+	s.note(Misused)
+	fmt.Fprintf(w, "Error '%s': %s\n", what, err)
+}

@@ -1,0 +1,73 @@
+package command
+
+// option is a word that a command knows, and its help.
+type option struct{ name, help string }
+
+// command is an entry of the help. The texts are the reference client's.
+type command struct {
+	name    string
+	args    string
+	options []option
+	help    string
+	run     func(*Session, []string) error // starts the command
+	words   candidates                     // may be nil
+}
+
+var serviceOptions = []option{{"properties", "[<service>]      (obsolete)"}}
+
+var configOptions = []option{
+	{"nameservers", "<dns1> [<dns2>] [<dns3>]"},
+	{"timeservers", "<ntp1> [<ntp2>] [...]"},
+	{"domains", "<domain1> [<domain2>] [...]"},
+	{"mdns", "yes|no"},
+	{"ipv6", "off|auto [enable|disable|preferred]|\n\t\t\tmanual <address> <prefixlength> <gateway>"},
+	{"proxy", "direct|auto <URL>|manual <URL1> [<URL2>] [...]\n\t\t\t[exclude <exclude1> [<exclude2>] [...]]"},
+	{"autoconnect", "yes|no"},
+	{"ipv4", "off|dhcp|manual <address> <netmask> <gateway>"},
+	{"remove", "                 Remove service"},
+}
+
+var monitorOptions = []option{
+	{"services", "[off]            Monitor only services"},
+	{"tech", "[off]            Monitor only technologies"},
+	{"manager", "[off]            Monitor only manager interface"},
+	{"vpnmanager", "[off]            Monitor only VPN manager interface"},
+	{"vpnconnection", "[off]            Monitor only VPN connections"},
+}
+
+// table is set up in init because help prints it.
+var table []command
+
+func init() {
+	table = []command{
+		{"state", "", nil, "Shows if the system is online or offline",
+			list(manager, "GetProperties", properties), nil},
+		{"technologies", "", nil, "Display technologies",
+			list(manager, "GetTechnologies", technologies), nil},
+		{"clock", "", nil, "Get System Clock Properties",
+			list(target{daemon, managerPath, clockIface}, "GetProperties", properties), nil},
+		{"enable", "<technology>|offline", nil, "Enables given technology or offline mode", enable, technologyOrOffline},
+		{"disable", "<technology>|offline", nil, "Disables given technology or offline mode", disable, technologyOrOffline},
+		{"tether", "<technology> on|off\n            wifi [on|off] <ssid> <passphrase> [<freq>] ", nil,
+			"Enable, disable tethering, set SSID and passphrase for wifi", tether, technologyThenSwitch},
+		{"tethering_clients", "", nil, "Display tethering clients",
+			list(manager, "GetTetheringClients", tetheringClients), nil},
+		{"services", "[<service>]", serviceOptions, "Display services", showServices, serviceWord},
+		{"peers", "[peer]", nil, "Display peers",
+			listOr(list(manager, "GetPeers", peers), peer), peerWord},
+		{"scan", "<technology>", nil, "Scans for new services for given technology", scan, technologyWord},
+		{"connect", "<service/peer>", nil, "Connect a given service or peer", connect, serviceOrPeer},
+		{"disconnect", "<service/peer>", nil, "Disconnect a given service or peer", disconnect, serviceOrPeer},
+		{"move-before", "<service> <target service>\t", nil, "Move <service> before <target service>",
+			move("MoveBefore", "before"), twoServices},
+		{"move-after", "<service> <target service>\t", nil, "Move <service> after <target service>",
+			move("MoveAfter", "after"), twoServices},
+		{"config", "<service>", configOptions, "Set service configuration options", config, configWord},
+		{"monitor", "[off]", monitorOptions, "Monitor signals from interfaces", monitor, monitorWord},
+		{"vpnconnections", "[<connection>]", nil, "Display VPN connections",
+			listOr(list(target{vpnDaemon, managerPath, vpnManagerIface}, "GetConnections", vpnConnections), vpnConnection), connectionWord},
+		{"help", "", nil, "Show help", help, nil},
+		{"exit", "", nil, "Exit", leave, nil},
+		{"quit", "", nil, "Quit", leave, nil},
+	}
+}

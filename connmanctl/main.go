@@ -1,0 +1,51 @@
+// Command connmanctl steers connmand from the command line or from a prompt.
+package main
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+
+	"net.connman/connmanctl/internal/bus"
+	"net.connman/connmanctl/internal/command"
+	"net.connman/connmanctl/internal/shell"
+	"net.connman/pkg/loop"
+)
+
+func main() { os.Exit(int(run(os.Args[1:]))) }
+
+func run(words []string) command.Status {
+	l := loop.New(slog.New(slog.DiscardHandler))
+	conn, err := bus.Dial(l)
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "Error: %s\n", err)
+		return command.NoDaemon
+	}
+	if len(words) == 0 {
+		return shell.Run(l, conn)
+	}
+	return once(l, conn, words)
+}
+
+// once carries out one command. It returns when nothing more can come: at once,
+// with the last answer, or, while signals are watched, with the bus.
+func once(l *loop.Loop, conn *bus.Conn, words []string) command.Status {
+	if words[0] == "--help" || words[0] == "-h" {
+		words = []string{"help"}
+	}
+	out := bufio.NewWriterSize(os.Stdout, 1<<16)
+	session := command.NewSession(conn, out, os.Stderr, false)
+	lost := command.Worked
+	conn.OnLost(func() { lost = command.NoDaemon; l.Quit() })
+	l.Post("command", func() { session.Execute(words) })
+	l.AtTurnEnd(func() {
+		out.Flush()
+		if !session.Busy() {
+			l.Quit()
+		}
+	})
+	l.Run(context.Background())
+	return max(session.Status(), lost)
+}
