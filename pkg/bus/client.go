@@ -2,6 +2,7 @@ package bus
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"net.connman/pkg/loop"
@@ -125,4 +126,14 @@ func (c *Conn) Wait(ctx context.Context, m MethodCall) ([]any, error) {
 		c.loop.Post("cancel call", func() { cancel() })
 		return nil, ctx.Err()
 	}
+}
+
+// Result unpacks an answer that consists of one value of the type T, from
+// [Conn.Wait] or in the function given to [Conn.Call].
+func Result[T any](values []any, err error) (T, error) {
+	v, ok := single[T](values)
+	if err == nil && !ok {
+		err = fmt.Errorf("the answer has the type %q", SignatureOf(values...))
+	}
+	return v, err
 }

@@ -344,3 +344,9 @@ func (d *decoder) object(depth int) (o Object, err error) {
 	o.Properties = v.(Dict)
 	return o, nil
 }
+
+// IsType says whether sig is a single complete D-Bus type.
+func IsType(sig string) bool {
+	n, err := typeLen(sig, 0)
+	return err == nil && n == len(sig)
+}

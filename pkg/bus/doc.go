@@ -10,9 +10,9 @@
 //
 //	conn, err := bus.Dial(ctx, l, log, "")       // "" is the system bus
 //	err = conn.ManageObjects()                   // the object manager at "/"
-//	err = conn.Export("/", connman.ManagerInterface(manager))
+//	err = conn.Export("/", connman.ServeManager(manager))
 //	conn.BeforeFlush(announceChanges)            // emits what the turn changed
-//	conn.Emit(path, connman.ServiceName, "PropertyChanged", name, bus.Variant{Value: v})
+//	connman.EmitServicePropertyChanged(conn, path, name, bus.Variant{Value: v})
 //	conn.RequestName("net.connman", func(err error) { … })  // *NameTakenError
 //	conn.OnDisconnect(func(err error) { … })
 //	conn.Close()
