@@ -1,0 +1,141 @@
+# make build      the programs, into bin/
+# make demo       watch a machine come online, in a world of its own
+# make test       everything; as root also the tests in network namespaces
+# make bench      measure against other network managers (root)
+# make install    DESTDIR and PREFIX as usual
+
+PREFIX  ?= /usr/local
+DESTDIR ?=
+# The bus reads policies below /usr and /etc, wherever else things are.
+ifeq ($(PREFIX),/usr)
+SYSCONFDIR ?= /etc
+POLICYDIR  ?= /usr/share/dbus-1/system.d
+else
+SYSCONFDIR ?= /etc
+POLICYDIR  ?= $(SYSCONFDIR)/dbus-1/system.d
+endif
+SBINDIR     ?= $(PREFIX)/sbin
+BINDIR      ?= $(PREFIX)/bin
+MANDIR      ?= $(PREFIX)/share/man
+DOCDIR      ?= $(PREFIX)/share/doc/connman
+UNITDIR     ?= $(PREFIX)/lib/systemd/system
+TMPFILESDIR ?= $(PREFIX)/lib/tmpfiles.d
+SERVICESDIR ?= $(PREFIX)/share/dbus-1/system-services
+
+VERSION  := $(shell cat VERSION)
+MODULES  := $(shell sed -n 's|^\t\./||p' go.work)
+PACKAGES := $(MODULES:%=./%/...)
+PROGRAMS := bin/connmand bin/connmanctl bin/connmand-wait-online
+PAGES    := $(notdir $(wildcard docs/*.[158]))
+ROOT     := $(filter 0,$(shell id -u))
+
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+
+# Reference daemons: unpacked here, or wherever this points to.
+export CONNMAN_REFERENCE ?= $(CURDIR)/build/peers
+# The programs under test.
+export CONNMAN_BIN ?= $(CURDIR)/bin
+
+.PHONY: build demo test unit netns lint gen bench peers install uninstall clean tools $(PROGRAMS)
+
+build: $(PROGRAMS)
+
+bin/connmand: PACKAGE = ./connmand
+bin/connmanctl: PACKAGE = ./connmanctl
+bin/connmand-wait-online: PACKAGE = ./connmand/cmd/connmand-wait-online
+
+# The go command knows best what has to be built again.
+$(PROGRAMS):
+	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o $@ $(PACKAGE)
+
+# install-missing PROGRAM PACKAGE…: gets a program that isn't there, or says
+# how to.
+define install-missing
+@command -v $(1) >/dev/null || \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		echo "installing $(2)"; apt-get update -qq && \
+		DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $(2) >/dev/null; \
+	else \
+		echo "missing: $(1); install it: apt-get install $(2)" >&2; exit 1; \
+	fi
+endef
+
+demo: build
+	$(call install-missing,dbus-daemon,dbus-daemon)
+	@CGO_ENABLED=0 go run ./integration/demo
+
+# The race detector needs a C compiler.
+tools:
+	$(call install-missing,gcc,gcc libc6-dev)
+	$(call install-missing,dbus-daemon,dbus-daemon)
+
+test: lint unit netns
+
+unit: tools
+	go test -race $(PACKAGES)
+
+ifdef ROOT
+peers:
+	integration/peers.sh $(CONNMAN_REFERENCE)
+
+netns: tools peers build
+	go test -race -tags netns -p 1 -timeout 25m $(PACKAGES)
+
+bench: peers build
+	go run ./integration/bench
+else
+peers netns bench:
+	@echo '**********************************************************************'
+	@echo '** NOT RUN: "$@" needs root, for network namespaces and real daemons.'
+	@echo '** Run it with: sudo make $@'
+	@echo '**********************************************************************'
+endif
+
+# What is generated must be what is committed; units must satisfy systemd.
+lint: gen-check units-check
+	@unformatted=$$(gofmt -l $(MODULES)); if [ -n "$$unformatted" ]; then echo "not formatted: $$unformatted"; exit 1; fi
+	go vet -tags netns $(PACKAGES)
+	go run $(STATICCHECK) -tags netns $(PACKAGES)
+
+gen:
+	cd pkg && go generate ./...
+
+.PHONY: gen-check units-check
+gen-check:
+	cd pkg && go run ./cmd/dbusgen -check
+
+units-check:
+	$(call install-missing,systemd-analyze,systemd)
+	@rm -rf build/root && $(MAKE) --no-print-directory -s install-files DESTDIR=$(CURDIR)/build/root PREFIX=/usr
+	@mkdir -p build/root/usr/sbin && for p in connmand connmand-wait-online; do \
+		printf '#!/bin/sh\n' >build/root/usr/sbin/$$p; chmod 755 build/root/usr/sbin/$$p; done
+	@integration/verify-units.sh build/root/usr
+
+install: build install-files
+	install -D -m 755 -t $(DESTDIR)$(SBINDIR) bin/connmand bin/connmand-wait-online
+	install -D -m 755 -t $(DESTDIR)$(BINDIR) bin/connmanctl
+
+.PHONY: install-files
+install-files:
+	install -d $(DESTDIR)$(UNITDIR) $(DESTDIR)$(SERVICESDIR)
+	sed 's|@SBINDIR@|$(SBINDIR)|' systemd/connman.service >$(DESTDIR)$(UNITDIR)/connman.service
+	sed 's|@SBINDIR@|$(SBINDIR)|' systemd/connman-wait-online.service >$(DESTDIR)$(UNITDIR)/connman-wait-online.service
+	sed 's|@SBINDIR@|$(SBINDIR)|' systemd/net.connman.service >$(DESTDIR)$(SERVICESDIR)/net.connman.service
+	install -D -m 644 systemd/connman.conf $(DESTDIR)$(POLICYDIR)/connman.conf
+	install -D -m 644 systemd/connman_resolvconf.conf $(DESTDIR)$(TMPFILESDIR)/connman_resolvconf.conf
+	for page in $(PAGES); do \
+		install -D -m 644 -t $(DESTDIR)$(MANDIR)/man$${page##*.} docs/$$page || exit; done
+	install -D -m 644 -t $(DESTDIR)$(DOCDIR) README.md LICENSE
+	[ -e $(DESTDIR)$(SYSCONFDIR)/connman/main.conf ] || install -D -m 644 docs/main.conf $(DESTDIR)$(SYSCONFDIR)/connman/main.conf
+
+# Configuration and state are the administrator's: they stay.
+uninstall:
+	rm -f $(addprefix $(DESTDIR)$(SBINDIR)/,connmand connmand-wait-online) $(DESTDIR)$(BINDIR)/connmanctl
+	rm -f $(addprefix $(DESTDIR)$(UNITDIR)/,connman.service connman-wait-online.service)
+	rm -f $(DESTDIR)$(SERVICESDIR)/net.connman.service $(DESTDIR)$(POLICYDIR)/connman.conf
+	rm -f $(DESTDIR)$(TMPFILESDIR)/connman_resolvconf.conf
+	for page in $(PAGES); do rm -f $(DESTDIR)$(MANDIR)/man$${page##*.}/$$page; done
+	rm -rf $(DESTDIR)$(DOCDIR)
+
+clean:
+	rm -rf bin build/root
