@@ -81,6 +81,10 @@ func decodeLink(b []byte, known func(index int) Link) (l Link, ok bool, err erro
 			l.HardwareAddr = share(v, old.HardwareAddr)
 		case unix.IFLA_MTU:
 			l.MTU = int(number(v))
+		case unix.IFLA_MIN_MTU:
+			l.MinMTU = int(number(v))
+		case unix.IFLA_MAX_MTU:
+			l.MaxMTU = int(number(v))
 		case unix.IFLA_MASTER:
 			l.Master = int(number(v))
 		case unix.IFLA_LINK:

@@ -44,6 +44,8 @@ type Link struct {
 	Running      bool   // ready for traffic (IFF_RUNNING): carrier, and not dormant
 	Slave        bool   // part of a bond (IFF_SLAVE)
 	MTU          int
+	MinMTU       int    // what MTU may be set to; 0 when unknown
+	MaxMTU       int    // likewise
 	Master       int    // index of the bridge, bond, … that has the link, 0 for none
 	Parent       int    // index of the link below, as a VLAN has one; of a veth its peer; 0 for none
 	VLAN         uint16 // identifier of a link of kind "vlan"

@@ -59,6 +59,21 @@ func (k *Kernel) PutRoute(r kernel.Route) error {
 	return k.putRoute(r)
 }
 
+// ReplaceRoute puts r in the place of the first route of its destination,
+// metric and table, as `ip route replace` does.
+func (k *Kernel) ReplaceRoute(r kernel.Route) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for i, h := range k.routes {
+		if kernel.SameKey(h.Route, r.Route) {
+			k.routes[i] = r
+			k.tell(kernel.RouteAdded{Route: r, Replaced: true})
+			return
+		}
+	}
+	_ = k.putRoute(r)
+}
+
 // Flush deletes all addresses of a link, as `ip addr flush` does.
 func (k *Kernel) Flush(index int) {
 	k.mu.Lock()
