@@ -243,9 +243,6 @@ func (m *machine) pause(now time.Time, d time.Duration) {
 // restart starts over, without the lease that was.
 func (m *machine) restart(now time.Time, after time.Duration) {
 	m.held = nil
-	if m.giveUp.IsZero() {
-		m.giveUp = now.Add(noAnswerAfter)
-	}
 	if after > 0 {
 		m.pause(now, after)
 	} else {
@@ -298,6 +295,7 @@ func (m *machine) unconfirmed(now time.Time) {
 
 // lose drops the lease and starts over.
 func (m *machine) lose(now time.Time, why core.DHCPLost, after time.Duration) {
+	m.giveUp = now.Add(noAnswerAfter)
 	m.do(keep{})
 	m.do(report{why})
 	m.restart(now, after)
@@ -376,7 +374,7 @@ func (m *machine) acknowledged(now time.Time, r reply) {
 	}
 	l := newLease(config, r, m.began)
 	had := m.held
-	m.held = l
+	m.held, m.giveUp = l, time.Time{}
 	if !m.check || had != nil && had.address() == l.address() {
 		m.bind(now)
 		return
@@ -400,7 +398,7 @@ func newLease(config core.Lease, r reply, began time.Time) *lease {
 // bind begins to use the lease.
 func (m *machine) bind(now time.Time) {
 	m.enter(now, bound)
-	m.giveUp, m.refusals, m.conflicts = time.Time{}, 0, 0
+	m.refusals, m.conflicts = 0, 0
 	m.offer = reply{}
 	m.do(keep{m.held})
 	m.reportBound(now)
