@@ -109,6 +109,7 @@ type machine struct {
 	actions []action
 	xid     uint32
 	began   time.Time // of this exchange
+	asked   time.Time // the last message; a lease counts from then
 	tries   int       // messages sent in this state
 	retry   time.Time // when to send again or to go on; zero: never
 	giveUp  time.Time // when to report that nobody answers; zero: reported, or bound
@@ -372,7 +373,10 @@ func (m *machine) acknowledged(now time.Time, r reply) {
 	if len(warnings) > 0 {
 		m.do(refused{warnings})
 	}
-	l := newLease(config, r, m.began)
+	l := newLease(config, r, m.asked)
+	if due(l.expire, now) {
+		return // came too late
+	}
 	had := m.held
 	m.held, m.giveUp = l, time.Time{}
 	if !m.check || had != nil && had.address() == l.address() {
@@ -438,7 +442,7 @@ func (m *machine) send(now time.Time) {
 		wait = m.renewWait(now, m.held.expire)
 	}
 	m.tries++
-	m.retry = now.Add(wait)
+	m.asked, m.retry = now, now.Add(wait)
 	message := m.id.encode(q)
 	if m.state == renewing {
 		m.do(direct{message: message, from: m.held.address(), to: m.held.config.Server})

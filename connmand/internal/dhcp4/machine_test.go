@@ -175,6 +175,32 @@ func TestInfiniteLease(t *testing.T) {
 	}
 }
 
+// A lease counts from the message that it answers; an answer that comes when
+// the lease is over already is none.
+func TestLateAck(t *testing.T) {
+	s := newSim(t, func(q sent) [][]byte {
+		if q.kind() == discover {
+			return goodServer(q)
+		}
+		return nil
+	})
+	s.step(begin{})
+	s.run(9 * time.Second)
+	r := s.sent[len(s.sent)-1]
+	s.run(time.Second)
+	s.hear(r.answer(ack, serverOne, addrOne, leaseTime(time.Hour)))
+	if l, _ := s.lease(); l.Lifetime != time.Hour-s.now.Sub(r.at) {
+		t.Errorf("asked at %v, now %v, lifetime %v", r.at, s.now, l.Lifetime)
+	}
+
+	s = newSim(t, goodServer)
+	s.step(begin{})
+	s.server = silent
+	s.run(31 * time.Minute)
+	s.hear(s.sent[2].answer(ack, serverOne, addrOne, leaseTime(30*time.Second)))
+	s.wantState(renewing)
+}
+
 func nakAll(q sent) [][]byte {
 	if q.kind() == discover {
 		return goodServer(q)

@@ -135,16 +135,6 @@ func dnsmasq(t *testing.T, dir string, extra ...string) string {
 		" --pid-file= --user=root " + strings.Join(extra, " ")
 }
 
-// await waits until ok, for things that only a look can tell.
-func await(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	for end := time.Now().Add(10 * time.Second); !ok(); time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("never: %s", what)
-		}
-	}
-}
-
 // serverReady waits until the server's socket is bound.
 func serverReady(t *testing.T, cmd *exec.Cmd) {
 	t.Helper()

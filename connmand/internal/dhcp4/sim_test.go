@@ -1,6 +1,7 @@
 package dhcp4
 
 import (
+	"encoding/base64"
 	"encoding/binary"
 	"math/rand/v2"
 	"net"
@@ -187,3 +188,15 @@ func has[E core.DHCPEvent](s *sim) (n int) {
 }
 
 func be32(v uint32) []byte { return binary.BigEndian.AppendUint32(nil, v) }
+
+// await waits until ok, for things that only a look can tell.
+func await(t testing.TB, what string, ok func() bool) {
+	t.Helper()
+	for end := time.Now().Add(10 * time.Second); !ok(); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("never: %s", what)
+		}
+	}
+}
+
+func ackBase64(b []byte) string { return base64.StdEncoding.EncodeToString(b) }
