@@ -61,6 +61,7 @@ type line struct {
 type File struct {
 	separator byte
 	lines     []line
+	order     []string
 }
 
 // Semicolon and Comma are the list separators in use: state files have the
@@ -72,6 +73,10 @@ const (
 
 // New returns an empty file whose lists are written with separator.
 func New(separator byte) *File { return &File{separator: separator} }
+
+// Order says in what order the keys of a group are written: a new key goes
+// behind the one that comes before it here and is present, or to the top.
+func (f *File) Order(keys []string) { f.order = keys }
 
 // Parse reads a key file. It always returns a usable File; the problems tell
 // which lines were not understood. Such lines are kept but never used.
@@ -242,7 +247,7 @@ func (f *File) find(group, key string) int {
 
 // SetValue writes value as it is, which must be in one line and escaped. An
 // existing key keeps its place and the spaces around its =; a new one goes
-// behind the last key of its group.
+// where Order says, or behind the last key of its group.
 func (f *File) SetValue(group, key, value string) {
 	if i := f.find(group, key); i >= 0 {
 		l := &f.lines[i]
@@ -253,11 +258,21 @@ func (f *File) SetValue(group, key, value string) {
 		}
 		return
 	}
-	f.insert(f.placeFor(group), line{kind: pair, raw: key + "=" + value + "\n", group: group, key: key, value: value})
+	f.insert(f.placeFor(group, key), line{kind: pair, raw: key + "=" + value + "\n", group: group, key: key, value: value})
 }
 
-// placeFor returns where to add a key to group, which it adds if need be.
-func (f *File) placeFor(group string) int {
+// placeFor returns where to add key to group, which it adds if need be.
+func (f *File) placeFor(group, key string) int {
+	if ordered := slices.Index(f.order, key); ordered >= 0 {
+		for before := ordered - 1; before >= 0; before-- {
+			if i := f.find(group, f.order[before]); i >= 0 {
+				return i + 1
+			}
+		}
+		if i := slices.IndexFunc(f.lines, func(l line) bool { return l.kind == header && l.group == group }); i >= 0 {
+			return i + 1
+		}
+	}
 	for i := len(f.lines) - 1; i >= 0; i-- {
 		if l := &f.lines[i]; l.group == group && l.kind != other {
 			return i + 1

@@ -238,6 +238,19 @@ func TestEditInPlace(t *testing.T) {
 	}
 }
 
+func TestOrder(t *testing.T) {
+	f, _ := Parse([]byte("[g]\nc=1\nother=1\n"), Semicolon)
+	f.Order([]string{"a", "b", "c", "d"})
+	for _, key := range []string{"d", "b", "a", "z"} {
+		f.SetInt("g", key, 2)
+		f.SetInt("new", key, 3)
+	}
+	want := "[g]\na=2\nb=2\nc=1\nd=2\nother=1\nz=2\n\n[new]\na=3\nb=3\nd=3\nz=3\n"
+	if got := string(f.Bytes()); got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
 func TestGroupsKeysAndLines(t *testing.T) {
 	f, _ := Parse([]byte("[a]\nk=1\n[b]\n[a]\nl=2\nk=3\n"), Semicolon)
 	if got := f.Groups(); !slices.Equal(got, []string{"a", "b"}) {
