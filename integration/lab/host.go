@@ -150,9 +150,10 @@ func (h *Host) enter() error {
 	if err := unix.Mount(h.Path("/run"), "/run", "", unix.MS_BIND|unix.MS_REC, ""); err != nil {
 		return fmt.Errorf("mount /run: %w", err)
 	}
-	// sysfs shows the network namespace of whoever mounted it. In a user
-	// namespace the kernel may refuse; only /sys/class/net is then foreign.
-	_ = unix.Mount("sysfs", "/sys", "sysfs", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, "")
+	// sysfs shows the network namespace of whoever mounted it. Read-only, it
+	// also tells daemons not to wait for udev. In a user namespace the kernel
+	// may refuse; only /sys/class/net is then foreign.
+	_ = unix.Mount("sysfs", "/sys", "sysfs", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC|unix.MS_RDONLY, "")
 
 	nl, err := netlink.NewHandle(unix.NETLINK_ROUTE)
 	if err != nil {
@@ -181,12 +182,13 @@ func (h *Host) Do(f func() error) error {
 // in /etc, /run or /var/lib.
 func (h *Host) Path(path string) string { return filepath.Join(h.dir, path) }
 
-// WriteFile writes a file of the host's own, and the directories above it.
+// WriteFile writes a file of the host's own, for everyone to read, and the
+// directories above it.
 func (h *Host) WriteFile(path, text string) error {
 	if err := os.MkdirAll(filepath.Dir(h.Path(path)), 0o755); err != nil {
 		return fmt.Errorf("cannot write %s on %s: %w", path, h.Name, err)
 	}
-	if err := os.WriteFile(h.Path(path), []byte(text), 0o600); err != nil {
+	if err := os.WriteFile(h.Path(path), []byte(text), 0o644); err != nil {
 		return fmt.Errorf("cannot write %s on %s: %w", path, h.Name, err)
 	}
 	return nil
