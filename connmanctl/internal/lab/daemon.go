@@ -1,0 +1,124 @@
+package lab
+
+import (
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/godbus/dbus/v5"
+)
+
+// Answer is what a method is answered with: an error, or values of the given
+// signature.
+type Answer struct {
+	Error, Text string
+	Signature   string
+	Values      []any
+}
+
+// Daemon is a scripted daemon.
+type Daemon struct {
+	conn *dbus.Conn
+
+	mu      sync.Mutex
+	answers map[string]Answer // by "path interface.Member", "interface.Member" or "Member"
+	calls   []string
+}
+
+// StartDaemon connects a daemon that owns name and stops it when the test ends.
+func StartDaemon(t testing.TB, bus *Bus, name string) *Daemon {
+	t.Helper()
+	d := &Daemon{answers: make(map[string]Answer)}
+	conn, err := dbus.Connect(bus.Address, dbus.WithIncomingInterceptor(d.intercept))
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.conn = conn
+	t.Cleanup(d.Stop)
+	if _, err := conn.RequestName(name, dbus.NameFlagDoNotQueue); err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+// Stop makes the daemon leave the bus.
+func (d *Daemon) Stop() { _ = d.conn.Close() }
+
+// Answer sets the answer to a method, named with or without its path and
+// interface. Methods without one are answered with UnknownMethod.
+func (d *Daemon) Answer(method string, answer Answer) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.answers[method] = answer
+}
+
+// Calls returns the calls that came since the last time, with their arguments.
+func (d *Daemon) Calls() []string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	calls := d.calls
+	d.calls = nil
+	return calls
+}
+
+// Emit sends a signal with values of the given signature.
+func (d *Daemon) Emit(path, iface, member, signature string, values ...any) error {
+	return d.send(&dbus.Message{
+		Type: dbus.TypeSignal,
+		Headers: map[dbus.HeaderField]dbus.Variant{
+			dbus.FieldPath:      dbus.MakeVariant(dbus.ObjectPath(path)),
+			dbus.FieldInterface: dbus.MakeVariant(iface),
+			dbus.FieldMember:    dbus.MakeVariant(member),
+		},
+	}, signature, values)
+}
+
+func (d *Daemon) send(m *dbus.Message, signature string, values []any) error {
+	if signature != "" {
+		m.Headers[dbus.FieldSignature] = dbus.MakeVariant(dbus.ParseSignatureMust(signature))
+	}
+	m.Body = values
+	return d.conn.Send(m, nil).Err
+}
+
+// intercept answers a call and hides it from the connection.
+func (d *Daemon) intercept(m *dbus.Message) {
+	if m.Type != dbus.TypeMethodCall {
+		return
+	}
+	path, _ := m.Headers[dbus.FieldPath].Value().(dbus.ObjectPath)
+	iface, _ := m.Headers[dbus.FieldInterface].Value().(string)
+	member, _ := m.Headers[dbus.FieldMember].Value().(string)
+	sender, _ := m.Headers[dbus.FieldSender].Value().(string)
+	method := iface + "." + member
+	answer := d.answerTo(string(path), method, member, m.Body)
+	reply := &dbus.Message{
+		Type: dbus.TypeMethodReply,
+		Headers: map[dbus.HeaderField]dbus.Variant{
+			dbus.FieldDestination: dbus.MakeVariant(sender),
+			dbus.FieldReplySerial: dbus.MakeVariant(m.Serial()),
+		},
+	}
+	if answer.Error != "" {
+		reply.Type = dbus.TypeError
+		reply.Headers[dbus.FieldErrorName] = dbus.MakeVariant(answer.Error)
+		answer.Signature, answer.Values = "s", []any{answer.Text}
+	}
+	m.Type = 0
+	_ = d.send(reply, answer.Signature, answer.Values)
+}
+
+func (d *Daemon) answerTo(path, method, member string, args []any) Answer {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	call := path + " " + method
+	d.calls = append(d.calls, strings.TrimRight(call+" "+fmt.Sprint(args...), " "))
+	for _, key := range []string{call, method, member} {
+		if answer, ok := d.answers[key]; ok {
+			return answer
+		}
+	}
+	return Answer{Error: "org.freedesktop.DBus.Error.UnknownMethod",
+		Text: fmt.Sprintf("Method \"%s\" doesn't exist", member)}
+}
