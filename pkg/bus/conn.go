@@ -61,7 +61,7 @@ func Dial(ctx context.Context, l *loop.Loop, log *slog.Logger, address string) (
 	stop := context.AfterFunc(ctx, func() { sock.Close() })
 	in := &reader{sock: sock}
 	c := newConn(l, log, sock)
-	c.unique, err = in.handshake(c.hello())
+	c.unique, err = in.handshake(appendMessage(nil, busCall(c.nextSerial(), "Hello")))
 	if !stop() && err == nil {
 		err = ctx.Err()
 	}
@@ -90,13 +90,6 @@ func newConn(l *loop.Loop, log *slog.Logger, sock *net.UnixConn) *Conn {
 		room:        make(chan struct{}, 2),
 		closed:      make(chan struct{}),
 	}
-}
-
-func (c *Conn) hello() []byte {
-	return appendMessage(nil, &message{
-		kind: kindCall, serial: c.nextSerial(),
-		destination: busName, path: busPath, iface: busName, member: "Hello",
-	})
 }
 
 // UniqueName returns the name that the bus gave the connection, such as ":1.5".

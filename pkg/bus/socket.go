@@ -124,23 +124,31 @@ func (r *reader) buffered() (*message, error) {
 	}
 }
 
+// next waits for a message.
+func (r *reader) next() (*message, error) {
+	for {
+		if m, err := r.buffered(); m != nil || err != nil {
+			return m, err
+		}
+		if err := r.fill(); err != nil {
+			return nil, err
+		}
+	}
+}
+
 // batch waits for messages and returns all that have come.
 func (r *reader) batch() ([]*message, error) {
-	var batch []*message
+	first, err := r.next()
+	if err != nil {
+		return nil, err
+	}
+	batch := []*message{first}
 	for {
 		m, err := r.buffered()
-		switch {
-		case err != nil:
+		if m == nil {
 			return batch, err
-		case m != nil:
-			batch = append(batch, m)
-		case len(batch) > 0:
-			return batch, nil
-		default:
-			if err := r.fill(); err != nil {
-				return nil, err
-			}
 		}
+		batch = append(batch, m)
 	}
 }
 
@@ -161,29 +169,13 @@ func (r *reader) handshake(hello []byte) (string, error) {
 		return "", fmt.Errorf("the bus refuses to authenticate us: %q", line)
 	}
 	for {
-		m, err := r.buffered()
+		m, err := r.next()
 		if err != nil {
 			return "", err
 		}
-		if m == nil {
-			if err := r.fill(); err != nil {
-				return "", err
-			}
-			continue
+		if m.replySerial != 0 {
+			return Result[string](m.result())
 		}
-		if m.replySerial == 0 {
-			continue
-		}
-		args, err := m.result()
-		if err != nil {
-			return "", err
-		}
-		if len(args) == 1 {
-			if name, ok := args[0].(string); ok {
-				return name, nil
-			}
-		}
-		return "", errors.New("the bus answers Hello without a name")
 	}
 }
 
