@@ -30,6 +30,13 @@ func (k *Kernel) ChangeLink(index int, edit func(*kernel.Link)) {
 	_ = k.change(index, edit)
 }
 
+// Link returns a link as it is now.
+func (k *Kernel) Link(index int) kernel.Link {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.links[index]
+}
+
 // SetCarrier plugs the cable in or out.
 func (k *Kernel) SetCarrier(index int, on bool) {
 	k.ChangeLink(index, func(l *kernel.Link) { l.Carrier, l.Running = on && l.Up, on && l.Up })

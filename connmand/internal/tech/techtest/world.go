@@ -1,0 +1,192 @@
+package techtest
+
+import (
+	"context"
+	"log/slog"
+	"net/netip"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"net.connman/connmand/internal/core"
+	"net.connman/pkg/loop"
+	"net.connman/pkg/netcfg"
+)
+
+// World is a domain in which nothing outside answers: what a bearer reports is
+// all that happens.
+type World struct {
+	T       *testing.T
+	Loop    *loop.Loop
+	Manager *core.Manager
+	Log     *slog.Logger
+	// Context ends with the test.
+	Context context.Context
+
+	cancel context.CancelFunc
+	global core.GlobalSettings
+}
+
+// failOnError makes every error that is logged one of the test.
+type failOnError struct{ t *testing.T }
+
+func (f failOnError) Write(line []byte) (int, error) {
+	f.t.Errorf("logged: %s", line)
+	return len(line), nil
+}
+
+// Run runs test in a world of its own, in a synctest bubble.
+func Run(t *testing.T, test func(w *World)) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		defer w.end()
+		test(w)
+		w.settle()
+	})
+}
+
+func newWorld(t *testing.T) *World {
+	log := slog.New(slog.NewTextHandler(failOnError{t}, &slog.HandlerOptions{Level: slog.LevelError}))
+	w := &World{T: t, Loop: loop.New(log), Log: log}
+	w.Context, w.cancel = context.WithCancel(context.Background())
+	w.global.Technologies = map[core.Type]core.TechnologySettings{}
+	all := []core.Type{core.Ethernet, core.Wifi, core.Bluetooth, core.Cellular, core.Gadget, core.P2P}
+	cfg := core.Config{DefaultEnabled: all, DefaultFavorite: all, DefaultAutoConnect: all,
+		OnlineCheck: core.OnlineCheckConfig{Mode: core.OnlineCheckNone}}
+	silent := silence{w.Loop}
+	w.Manager = core.New(w.Loop, log, cfg, core.Ports{
+		Links: silent, DHCP4: silent, Conflicts: conflicts{}, LinkLocal: linkLocal{}, Prober: silent,
+		Resolver: silent, Hostnames: silent, Storage: silent, Agents: silent,
+	}, w.global)
+	w.Loop.AtTurnEnd(func() { w.Manager.TakeChanges() })
+	go w.Loop.Run(w.Context)
+	return w
+}
+
+func (w *World) end() {
+	w.cancel()
+	synctest.Wait()
+	w.Loop.Wait()
+}
+
+// Do runs fn on the loop and waits until nothing moves.
+func (w *World) Do(fn func()) {
+	w.Loop.Post("test", fn)
+	synctest.Wait()
+}
+
+// settle waits until nothing moves, and what was put off for a moment is done.
+func (w *World) settle() {
+	w.Do(func() {})
+	time.Sleep(5 * time.Second)
+	w.Do(func() {})
+}
+
+func (w *World) wantTechnology(h Hardware, there bool) {
+	w.T.Helper()
+	w.settle()
+	w.Do(func() {
+		if got := w.Manager.Technology(h.Type) != nil; got != there {
+			w.T.Fatalf("technology %s is there: %t, want %t", h.Type, got, there)
+		}
+	})
+}
+
+func (w *World) wantOn(h Hardware, name string, on bool) {
+	w.T.Helper()
+	w.settle()
+	if got := h.On(name); got != on {
+		w.T.Fatalf("device %s is on: %t, want %t", name, got, on)
+	}
+}
+
+func (w *World) wantServices(h Hardware, n int) {
+	w.T.Helper()
+	w.settle()
+	w.Do(func() {
+		got := 0
+		for _, s := range w.Manager.Services() {
+			if s.Type() == h.Type {
+				got++
+			}
+		}
+		if got != n {
+			w.T.Fatalf("%d services, want %d", got, n)
+		}
+	})
+}
+
+func (w *World) setPowered(h Hardware, on bool) {
+	w.T.Helper()
+	w.Do(func() {
+		w.Manager.Technology(h.Type).SetPowered(on, func(err error) {
+			if err != nil {
+				w.T.Errorf("cannot power the technology %t: %v", on, err)
+			}
+		})
+	})
+	w.settle()
+}
+
+// forbid makes the user have switched a technology off before.
+func (w *World) forbid(t core.Type) {
+	w.Do(func() { w.global.Technologies[t] = core.TechnologySettings{Enable: false} })
+}
+
+// connect has the first service connect, if it does not do so by itself.
+func (w *World) connect(h Hardware) {
+	w.Do(func() { w.Manager.Services()[0].Connect(func(error) {}) })
+}
+
+// silence is surroundings that take everything and answer nothing but what
+// must be answered.
+type silence struct{ loop *loop.Loop }
+
+func (s silence) Apply(_ int, _ netcfg.LinkConfig, done func(error)) {
+	if done != nil {
+		s.loop.Post("applied", func() { done(nil) })
+	}
+}
+func (s silence) Observed(int) netcfg.LinkConfig { return netcfg.LinkConfig{} }
+func (s silence) SetUp(_ int, _ bool, done func(error)) {
+	s.Apply(0, netcfg.LinkConfig{}, done)
+}
+
+func (s silence) Start(core.DHCPRequest, func(core.DHCPEvent)) core.DHCP4Client { return client{} }
+
+func (silence) Probe(core.ProbeRequest, func(core.ProbeResult)) func() { return func() {} }
+func (silence) Set([]core.LinkDNS, []netip.Addr)                       {}
+func (silence) SetHostname(string)                                     {}
+func (silence) SetDomainname(string)                                   {}
+
+func (s silence) LoadService(_ string, done func(core.ServiceSettings, bool)) {
+	s.loop.Post("loaded", func() { done(core.ServiceSettings{}, false) })
+}
+func (silence) SaveService(string, core.ServiceSettings) {}
+func (silence) RemoveService(string)                     {}
+func (silence) SaveGlobal(core.GlobalSettings)           {}
+
+func (silence) ReportError(core.AgentID, string, string, time.Duration, func(bool, error)) func() {
+	return func() {}
+}
+func (silence) Release(core.AgentID) {}
+
+type client struct{}
+
+func (client) Stop(bool) {}
+
+type watch struct{}
+
+func (watch) Stop() {}
+
+type conflicts struct{}
+
+func (conflicts) Watch(core.Link, netip.Addr, func(core.ConflictEvent)) core.ConflictWatch {
+	return watch{}
+}
+
+type linkLocal struct{}
+
+func (linkLocal) Start(core.Link, netip.Addr, func(core.LinkLocalEvent)) core.LinkLocalClient {
+	return watch{}
+}
