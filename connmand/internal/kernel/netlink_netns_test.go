@@ -5,16 +5,14 @@ package kernel_test
 import (
 	"log/slog"
 	"net"
-	"os"
 	"strings"
 	"testing"
 
 	"net.connman/connmand/internal/kernel"
 	"net.connman/connmand/internal/kernel/kerneltest"
+	"net.connman/connmand/internal/kernel/netnstest"
 	"net.connman/pkg/netcfg"
 )
-
-func TestMain(m *testing.M) { os.Exit(kerneltest.Main(m)) }
 
 func TestSuite(t *testing.T) {
 	kerneltest.Suite(t, func(t *testing.T) kerneltest.Lab {
@@ -23,15 +21,15 @@ func TestSuite(t *testing.T) {
 		return kerneltest.Lab{
 			Kernel: k,
 			AddLink: func(name string) int {
-				kerneltest.IP(t, "link add "+name+" type veth peer name peer0")
+				netnstest.IP(t, "link add "+name+" type veth peer name peer0")
 				return indexOf(t, name)
 			},
-			RemoveLink: func(index int) { kerneltest.IP(t, "link del "+nameOf(t, index)) },
+			RemoveLink: func(index int) { netnstest.IP(t, "link del "+nameOf(t, index)) },
 			SetCarrier: func(_ int, on bool) {
-				kerneltest.IP(t, "link set peer0 "+map[bool]string{true: "up", false: "down"}[on])
+				netnstest.IP(t, "link set peer0 "+map[bool]string{true: "up", false: "down"}[on])
 			},
 			Put: func(index int, a netcfg.Addr) {
-				kerneltest.IP(t, "addr add "+a.Prefix.String()+" valid_lft 600 preferred_lft 600 dev "+nameOf(t, index))
+				netnstest.IP(t, "addr add "+a.Prefix.String()+" valid_lft 600 preferred_lft 600 dev "+nameOf(t, index))
 			},
 		}
 	})
@@ -76,7 +74,7 @@ func removeLinks(t testing.TB) {
 		removed := false
 		for _, l := range links {
 			if l.Index != kernel.LoopbackIndex && !strings.HasPrefix(l.Name, "peer") {
-				kerneltest.IP(t, "link del "+l.Name)
+				netnstest.IP(t, "link del "+l.Name)
 				removed = true
 			}
 		}

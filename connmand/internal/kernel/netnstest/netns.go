@@ -1,4 +1,4 @@
-package kerneltest
+package netnstest
 
 import (
 	"fmt"
@@ -11,7 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-const inside = "KERNELTEST_NETNS"
+const inside = "NETNSTEST_INSIDE"
 
 // Main runs the tests of m in a fresh network and mount namespace and returns
 // the exit code. The whole process is in there, so goroutines and children
@@ -61,7 +61,7 @@ func IP(t testing.TB, args string) string {
 // Batch runs commands of ip(8), one a line, in one process.
 func Batch(t testing.TB, commands string) {
 	t.Helper()
-	ip := exec.Command("ip", "-force", "-batch", "-")
+	ip := exec.Command("ip", "-batch", "-")
 	ip.Stdin = strings.NewReader(commands)
 	if out, err := ip.CombinedOutput(); err != nil {
 		t.Fatalf("ip -batch: %v: %s", err, out)
