@@ -211,7 +211,7 @@ func (s *Service) Remove() error {
 	return nil
 }
 
-// shutdown ends the service because the daemon ends.
+// shutdown disconnects the service because the daemon ends.
 func (s *Service) shutdown(done func()) {
 	s.retry.stop()
 	switch {

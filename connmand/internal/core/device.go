@@ -103,6 +103,23 @@ func (d *Device) setPowered(on bool, done func(error)) {
 	})
 }
 
+// shutdown disconnects the device's services and switches it off.
+func (d *Device) shutdown(done func()) {
+	waiting := 1
+	off := func() {
+		if waiting--; waiting == 0 {
+			d.setPowered(false, func(error) { done() })
+		}
+	}
+	for _, n := range d.networks {
+		if n.service != nil {
+			waiting++
+			n.service.shutdown(off)
+		}
+	}
+	off()
+}
+
 // NetworkDriver is the part of a bearer that joins one network. A network that
 // is joined by being plugged in has none.
 type NetworkDriver interface {

@@ -204,7 +204,7 @@ func (v *ipv4) setLease(lease *Lease) {
 		is = *lease
 	}
 	s := v.s
-	if !was.DNS.Equal(is.DNS) {
+	if !was.DNS.Equal(is.DNS) || was.Domainname != is.Domainname {
 		s.mark(PropNameservers)
 		s.mark(PropDomains)
 		s.m.settle.dns = true

@@ -143,24 +143,31 @@ func (m *Manager) defaultService() *Service {
 	return nil
 }
 
-// Stop ends all protocols, leaving links as they are or, as the user asked by
-// ending the daemon, taking back what it configured; done runs when the kernel
-// has been told.
+// Stop takes back what the daemon configured and switches the devices off;
+// done runs when the kernel has been told. After it nothing connects any more.
 func (m *Manager) Stop(done func()) {
-	m.stopping = true
-	m.agents.releaseAll()
+	m.Detach()
 	waiting := 1
 	finish := func() {
 		if waiting--; waiting == 0 {
-			m.writeSettings()
 			done()
 		}
 	}
-	for _, s := range m.services {
-		waiting++
-		s.shutdown(finish)
+	for _, t := range m.technologies {
+		for _, d := range t.devices {
+			waiting++
+			d.shutdown(finish)
+		}
 	}
 	m.ports.Hostnames.SetHostname("")
 	m.ports.Hostnames.SetDomainname("")
 	finish()
+}
+
+// Detach ends the domain's work and leaves links, addresses, routes and leases
+// as they are, for the next run of the daemon to take over.
+func (m *Manager) Detach() {
+	m.writeSettings()
+	m.agents.releaseAll()
+	m.stopping = true
 }

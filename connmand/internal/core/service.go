@@ -202,10 +202,14 @@ func (s *Service) Domains() []string {
 	if len(s.settings.Domains) > 0 {
 		return s.settings.Domains
 	}
-	if l := s.ipv4.lease; l != nil {
+	switch l := s.ipv4.lease; {
+	case l == nil:
+		return nil
+	case len(l.DNS.Domains) == 0 && l.Domainname != "":
+		return []string{l.Domainname}
+	default:
 		return l.DNS.Domains
 	}
-	return nil
 }
 
 // Timeservers returns the time servers in use, most preferred first.

@@ -418,3 +418,25 @@ func TestNameserversOfTheUser(t *testing.T) {
 		}
 	})
 }
+
+func TestStopTakesBackWhatWasConfigured(t *testing.T) {
+	inWorld(t, defaults(), func(w *world) {
+		w.online("eth0", "10.0.0.7/24", "10.0.0.1")
+		stopped := false
+		w.do(func() { w.m.Stop(func() { stopped = true }) })
+		if !stopped || len(w.links.configs[2].Addrs) != 0 || !w.dhcp["eth0"].stopped {
+			t.Fatalf("stopped %v with %v on the link", stopped, w.links.configs[2])
+		}
+	})
+}
+
+func TestDetachLeavesLinksAlone(t *testing.T) {
+	inWorld(t, defaults(), func(w *world) {
+		w.online("eth0", "10.0.0.7/24", "10.0.0.1")
+		applied := w.links.applied
+		w.do(w.m.Detach)
+		if w.links.applied != applied || w.dhcp["eth0"].stopped {
+			t.Fatal("detaching touched the link or the lease")
+		}
+	})
+}

@@ -1,0 +1,208 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"net.connman/connmand/internal/acd"
+	"net.connman/connmand/internal/busapi"
+	"net.connman/connmand/internal/config"
+	"net.connman/connmand/internal/core"
+	"net.connman/connmand/internal/dhcp4"
+	"net.connman/connmand/internal/hostname"
+	"net.connman/connmand/internal/ipv4ll"
+	"net.connman/connmand/internal/kernel"
+	"net.connman/connmand/internal/link"
+	"net.connman/connmand/internal/online"
+	"net.connman/connmand/internal/provision"
+	"net.connman/connmand/internal/resolver"
+	"net.connman/connmand/internal/settings"
+	"net.connman/connmand/internal/suspend"
+	"net.connman/connmand/internal/tech/ethernet"
+	"net.connman/pkg/bus"
+	"net.connman/pkg/loop"
+)
+
+const (
+	busName = "net.connman"
+	// dialTimeout is how long the bus may take to let us in.
+	dialTimeout = 10 * time.Second
+	// freeAfter is when the memory that starting took is given back.
+	freeAfter = 3 * time.Second
+)
+
+// daemon is all that runs.
+type daemon struct {
+	loop    *loop.Loop
+	log     *slog.Logger
+	core    *core.Manager
+	failure error // why it ends, nil when it was told to
+
+	closers []func() // in the order in which things were made
+}
+
+// assemble makes the parts and joins them. The order matters for speed: what
+// callers see first comes first.
+func assemble(o options, cfg config.Config, log *slog.Logger) (d *daemon, err error) {
+	d = &daemon{loop: loop.New(log), log: log}
+	defer func() {
+		if err != nil {
+			d.close()
+		}
+	}()
+	conn, err := d.dial()
+	if err != nil {
+		return nil, err
+	}
+	store, global, err := settings.Open(d.loop, log, settings.DefaultDir)
+	if err != nil {
+		return nil, err
+	}
+	d.onClose(store.Close)
+	netlink, err := kernel.Open(log)
+	if err != nil {
+		return nil, err
+	}
+	links := link.New(d.loop, netlink, log)
+	names, err := hostname.New(log)
+	if err != nil {
+		return nil, err
+	}
+	resolv := resolver.New(d.loop, log, cfg.ResolvConf)
+	d.onClose(func() {
+		if err := resolv.Close(); err != nil {
+			log.Warn("cannot restore resolv.conf", "err", err)
+		}
+	})
+	conflicts := acd.New(d.loop, log)
+	d.core = core.New(d.loop, log, cfg.Config, core.Ports{
+		Links: links,
+		DHCP4: dhcp4.New(dhcp4.Config{
+			Loop: d.loop, Log: log, Dir: filepath.Join(runtimeDir, "leases"),
+			Conflicts: conflicts, OnLink: onLink(links),
+		}),
+		Conflicts: conflicts,
+		LinkLocal: ipv4ll.New(d.loop, conflicts),
+		Prober:    online.New(d.loop, version),
+		Resolver:  resolv,
+		Hostnames: names,
+		Storage:   store,
+		Agents:    busapi.NewAgents(conn),
+	}, global)
+	if _, err := busapi.New(conn, d.loop, log, d.core); err != nil {
+		return nil, err
+	}
+	d.own(conn)
+	d.runKernel(netlink, links)
+	if o.uses("ethernet") {
+		filter := ethernet.Filter{Only: o.devices, Except: o.noDevices, Blacklist: cfg.InterfaceBlacklist}
+		ethernet.Start(d.core, links, filter, log)
+	}
+	d.watchProvisioning()
+	d.watchClock()
+	d.tellLimits(o)
+	return d, nil
+}
+
+func (d *daemon) onClose(fn func()) { d.closers = append(d.closers, fn) }
+
+// close ends all parts, last made first. The loop has ended.
+func (d *daemon) close() {
+	for _, fn := range slices.Backward(d.closers) {
+		fn()
+	}
+}
+
+func (d *daemon) dial() (*bus.Conn, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), dialTimeout)
+	defer cancel()
+	conn, err := bus.Dial(ctx, d.loop, d.log, "")
+	if err != nil {
+		return nil, fmt.Errorf("%w; is dbus-daemon running and its policy for %s installed?", err, busName)
+	}
+	conn.OnDisconnect(func(err error) { d.fail(err) })
+	d.onClose(conn.Close)
+	return conn, nil
+}
+
+// own asks for the bus name. Without it nobody finds the daemon, so it ends
+// when the name cannot be had.
+func (d *daemon) own(conn *bus.Conn) {
+	conn.RequestName(busName, func(err error) {
+		var taken *bus.NameTakenError
+		switch {
+		case errors.As(err, &taken):
+			d.fail(fmt.Errorf("%w; stop that one first, two network managers would undo each other's work", err))
+		case err != nil:
+			d.fail(fmt.Errorf("cannot own the bus name %s: %w; does the bus policy allow it?", busName, err))
+		default:
+			d.ready()
+		}
+	})
+}
+
+// runKernel has what the kernel reports delivered to the loop.
+func (d *daemon) runKernel(netlink *kernel.Netlink, links *link.Table) {
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		err := netlink.Run(ctx, func(events []kernel.Event) {
+			d.loop.Post("kernel", func() { links.Deliver(events) })
+		})
+		if ctx.Err() == nil {
+			d.loop.Post("kernel gone", func() { d.fail(err) })
+		}
+	}()
+	d.onClose(func() {
+		cancel()
+		<-ended
+		netlink.Close()
+	})
+}
+
+func (d *daemon) watchProvisioning() {
+	stop, err := provision.Watch(d.loop, d.log, settings.DefaultDir, d.core.SetSpecs)
+	if err != nil {
+		d.log.Warn("provisioning files are not followed", "err", err)
+		return
+	}
+	d.onClose(stop)
+}
+
+func (d *daemon) watchClock() {
+	w, err := suspend.Watch(d.loop, d.log, suspend.Handler{})
+	if err != nil {
+		d.log.Warn("time asleep will not count", "err", err)
+		return
+	}
+	d.onClose(w.Close)
+}
+
+// tellLimits says what options ask for that this version cannot do.
+func (d *daemon) tellLimits(o options) {
+	if !o.noDNSProxy {
+		d.log.Info("no DNS proxy in this version: resolv.conf names the networks' servers")
+	}
+	if o.wifiDrivers != defaultWifiDrivers {
+		d.log.Warn("no Wi-Fi in this version: --wifi has no effect")
+	}
+}
+
+// onLink tells whether a link has an address at the moment.
+func onLink(links *link.Table) func(int, netip.Addr) bool {
+	return func(index int, address netip.Addr) bool {
+		for _, a := range links.Observed(index).Addrs {
+			if a.Prefix.Addr() == address {
+				return true
+			}
+		}
+		return false
+	}
+}

@@ -1,0 +1,65 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// readyVariable tells a daemon started in the background that its starter
+// waits, on file descriptor 3, for a byte that says it serves its callers.
+const readyVariable = "CONNMAND_STARTED_IN_BACKGROUND"
+
+// daemonize starts the same command line again, in the background and in a
+// session of its own, and returns when that serves its callers or has failed,
+// having said why. A Go program cannot fork: its threads would be left behind.
+func daemonize() error {
+	ours, theirs, err := os.Pipe()
+	if err != nil {
+		return fmt.Errorf("cannot start in the background: %w", err)
+	}
+	defer ours.Close()
+	c := exec.Command("/proc/self/exe", append(os.Args[1:], "--nodaemon")...)
+	c.Args[0] = os.Args[0]
+	c.Env = append(os.Environ(), readyVariable+"=1")
+	c.Stderr = os.Stderr
+	c.ExtraFiles = []*os.File{theirs}
+	c.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	err = c.Start()
+	theirs.Close()
+	if err != nil {
+		return fmt.Errorf("cannot start in the background: %w", err)
+	}
+	if _, err := ours.Read(make([]byte, 1)); errors.Is(err, io.EOF) {
+		return fmt.Errorf("the daemon ended at once: %w", c.Wait())
+	} else if err != nil {
+		return fmt.Errorf("cannot wait for the daemon: %w", err)
+	}
+	return nil
+}
+
+// inBackground reports whether daemonize started this process.
+func inBackground() bool { return os.Getenv(readyVariable) != "" }
+
+// detach tells the starter that all is well and lets go of its terminal.
+func detach() error {
+	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	defer null.Close()
+	for fd := range 3 {
+		if err := unix.Dup3(int(null.Fd()), fd, 0); err != nil {
+			return err
+		}
+	}
+	starter := os.NewFile(3, "starter")
+	defer starter.Close()
+	_, err = starter.Write([]byte{1})
+	return err
+}

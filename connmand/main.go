@@ -1,0 +1,141 @@
+// Command connmand is the network daemon: see connmand(8).
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"runtime/debug"
+	"strings"
+	"syscall"
+
+	"net.connman/connmand/internal/config"
+	"net.connman/connmand/internal/sdnotify"
+	"net.connman/pkg/logx"
+)
+
+// version is set by the build.
+var version = "0"
+
+// Where things are on a system.
+const (
+	configDir  = "/etc/connman"
+	runtimeDir = "/run/connman"
+)
+
+func main() {
+	if err := command(version, run).Execute(); err != nil {
+		fmt.Fprintln(os.Stderr, "connmand:", err)
+		os.Exit(1)
+	}
+}
+
+func run(o options) error {
+	if os.Geteuid() != 0 {
+		return errors.New("only root can configure the network: start connmand as root")
+	}
+	if !o.foreground {
+		return daemonize()
+	}
+	// Collecting early and often costs little in a daemon that mostly waits,
+	// and keeps it as small as its users need.
+	debug.SetGCPercent(50)
+	debug.SetMemoryLimit(32 << 20)
+
+	log := logger(o)
+	slog.SetDefault(log)
+	cfg := configuration(o, log)
+	d, err := assemble(o, cfg, log)
+	if err != nil {
+		return err
+	}
+	defer d.close()
+	return d.serve()
+}
+
+func logger(o options) *slog.Logger {
+	filter, warnings := logx.Filter{}, []string(nil)
+	if o.debugging {
+		filter, warnings = logx.ParseFilter(strings.TrimSpace(o.debug))
+	}
+	log := logx.New(logx.Options{Program: "connmand", Foreground: !inBackground(), Debug: filter.FromEnvironment()})
+	for _, w := range warnings {
+		log.Warn(w)
+	}
+	return log
+}
+
+func configuration(o options, log *slog.Logger) config.Config {
+	path := o.config
+	if path == "" {
+		path = config.DefaultPath(configDir)
+	} else if _, err := os.Stat(path); err != nil {
+		log.Warn("cannot read the configuration, going on with defaults", "err", err)
+	}
+	cfg, problems := config.Load(path)
+	for _, p := range problems {
+		log.Warn("configuration: " + p.Error())
+	}
+	if cfg.VendorClassID == "" {
+		cfg.VendorClassID = "ConnMan/" + version
+	}
+	log.Info("connmand starts", "version", version, "configuration", filepath.Clean(path))
+	return cfg
+}
+
+// serve runs the daemon until it is told to end or loses the bus.
+func (d *daemon) serve() error {
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGUSR1)
+	defer signal.Stop(signals)
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	go func() {
+		select {
+		case s := <-signals:
+			d.loop.Post("signal", func() { d.end(s) })
+		case <-ctx.Done():
+		}
+	}()
+	d.loop.Run(ctx)
+	d.log.Info("connmand ends")
+	return d.failure
+}
+
+// end ends the daemon as the signal wants it: leaving the network as it is for
+// a next run, or taking back what was configured.
+func (d *daemon) end(s os.Signal) {
+	// Who manages us may not listen; there is nothing to do about it.
+	_ = sdnotify.Send(sdnotify.Stopping)
+	if s == syscall.SIGUSR1 {
+		d.core.Detach()
+		d.loop.Quit()
+		return
+	}
+	d.core.Stop(d.loop.Quit)
+}
+
+// fail ends the daemon because it cannot go on.
+func (d *daemon) fail(err error) {
+	d.failure = err
+	d.core.Detach()
+	d.loop.Quit()
+}
+
+// ready tells whoever waits that the daemon serves its callers.
+func (d *daemon) ready() {
+	d.log.Info("serving net.connman")
+	if err := sdnotify.Send(sdnotify.Ready); err != nil {
+		d.log.Warn("cannot tell the service manager", "err", err)
+	}
+	if inBackground() {
+		if err := detach(); err != nil {
+			d.log.Warn("cannot leave the terminal", "err", err)
+		}
+	}
+	d.loop.After("free memory", freeAfter, debug.FreeOSMemory)
+}
