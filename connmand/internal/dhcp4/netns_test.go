@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"net.connman/connmand/internal/acd"
 	"net.connman/connmand/internal/core"
 	"net.connman/pkg/loop"
 )
@@ -91,11 +92,13 @@ type harness struct {
 	events  chan core.DHCPEvent
 }
 
-func newHarness(t *testing.T, dir string, onLink func(int, netip.Addr) bool) *harness {
+// newHarness fills in the rest of cfg.
+func newHarness(t *testing.T, cfg Config) *harness {
 	t.Helper()
 	log := slog.New(slog.NewTextHandler(os.Stdout, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	h := &harness{loop: loop.New(log), events: make(chan core.DHCPEvent, 100)}
-	h.clients = New(Config{Loop: h.loop, Log: log, Dir: dir, OnLink: onLink})
+	cfg.Loop, cfg.Log = h.loop, log
+	h.clients = New(cfg)
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan struct{})
 	go func() { h.loop.Run(ctx); close(ended) }()
@@ -151,7 +154,7 @@ func TestLeaseFromDnsmasq(t *testing.T) {
 	dir := t.TempDir()
 	serverReady(t, peer(t, dnsmasq(t, dir, "--dhcp-option=option:ntp-server,10.9.0.3", "--dhcp-option=252,http://wpad.example/p.dat",
 		"--dhcp-option=option:domain-search,a.example,b.a.example", "--dhcp-option=121,10.8.0.0/16,10.9.0.7,0.0.0.0/0,10.9.0.1")))
-	h := newHarness(t, "", nil)
+	h := newHarness(t, Config{})
 	began := time.Now()
 	stop := h.start(core.DHCPRequest{Link: linkOf(t, "c0"), Hostname: "box"})
 	l := h.bound(t)
@@ -175,7 +178,7 @@ func TestRepeatedLeases(t *testing.T) {
 		return
 	}
 	serverReady(t, peer(t, dnsmasq(t, t.TempDir())))
-	h := newHarness(t, "", nil)
+	h := newHarness(t, Config{})
 	link := linkOf(t, "c0")
 	var all time.Duration
 	const n = 20
@@ -187,4 +190,149 @@ func TestRepeatedLeases(t *testing.T) {
 		stop(false)
 	}
 	t.Logf("%v from start to lease, mean of %d", all/n, n)
+}
+
+// Time that passes while the machine sleeps brings the renewal, which goes to
+// the server directly, and the rebinding, which goes to all.
+func TestRenewalFromDnsmasq(t *testing.T) {
+	if !isolate(t) {
+		return
+	}
+	serverReady(t, peer(t, dnsmasq(t, t.TempDir())))
+	h := newHarness(t, Config{})
+	h.start(core.DHCPRequest{Link: linkOf(t, "c0")})
+	l := h.bound(t)
+	run(t, "ip", "addr", "add", l.IP.Address.String(), "dev", "c0")
+	sleep := func(d time.Duration) { h.loop.Post("resume", func() { h.loop.Resumed(d) }) }
+	for _, d := range []time.Duration{61 * time.Second, 106 * time.Second} {
+		sleep(d)
+		if again := h.bound(t); again.IP.Address != l.IP.Address || again.Lifetime < 115*time.Second {
+			t.Errorf("after %v: %+v", d, again)
+		}
+	}
+}
+
+func TestDnsmasqRefusesAnotherNetworksAddress(t *testing.T) {
+	if !isolate(t) {
+		return
+	}
+	serverReady(t, peer(t, dnsmasq(t, t.TempDir(), "--dhcp-authoritative")))
+	h := newHarness(t, Config{})
+	began := time.Now()
+	h.start(core.DHCPRequest{Link: linkOf(t, "c0"), Last: netip.MustParseAddr("192.168.77.7")})
+	l := h.bound(t)
+	t.Logf("lease of %v after a refusal in %v", l.IP.Address, time.Since(began))
+	if took := time.Since(began); took > 500*time.Millisecond {
+		t.Errorf("took %v", took)
+	}
+}
+
+// The only address that the server has to give is in use.
+func TestDeclineToDnsmasq(t *testing.T) {
+	if !isolate(t) {
+		return
+	}
+	server := peer(t, dnsmasq(t, t.TempDir(), "--dhcp-range=10.9.0.200,10.9.0.200,2m", "--dhcp-ignore-clid"))
+	serverReady(t, server)
+	run(t, "nsenter", "-n", "-t", strconv.Itoa(server.Process.Pid), "ip", "addr", "add", "10.9.0.77/24", "dev", "s0")
+	h := newHarness(t, Config{})
+	h.clients.cfg.Conflicts = acd.New(h.loop, slog.New(slog.DiscardHandler))
+	link := linkOf(t, "c0")
+	h.start(core.DHCPRequest{Link: link, CheckConflicts: true})
+	// Take whatever address was offered, as another machine would.
+	var a netip.Addr
+	await(t, "offer acknowledged", func() bool {
+		got := make(chan netip.Addr)
+		h.loop.Post("look", func() { got <- h.clients.clients[link.Index].watched })
+		a = <-got
+		return a.IsValid()
+	})
+	run(t, "nsenter", "-n", "-t", strconv.Itoa(server.Process.Pid), "ip", "addr", "add", a.String()+"/32", "dev", "s0")
+	select {
+	case e := <-h.events:
+		lost, ok := e.(core.DHCPLost)
+		if !ok || lost.Conflict.Address != a || len(lost.Conflict.Holder) != 6 {
+			t.Fatalf("got %+v", e)
+		}
+	case <-time.After(15 * time.Second):
+		t.Fatal("no conflict found")
+	}
+}
+
+// A daemon that was killed finds its lease again.
+func TestRestartWithDnsmasq(t *testing.T) {
+	if !isolate(t) {
+		return
+	}
+	serverReady(t, peer(t, dnsmasq(t, t.TempDir())))
+	cfg := Config{Dir: filepath.Join(t.TempDir(), "leases"), OnLink: func(_ int, a netip.Addr) bool { return a.IsValid() }}
+	link := linkOf(t, "c0")
+	h := newHarness(t, cfg)
+	h.start(core.DHCPRequest{Link: link})
+	l := h.bound(t)
+	await(t, "lease on file", func() bool { f, _ := filepath.Glob(cfg.Dir + "/*"); return len(f) == 1 })
+	again := newHarness(t, cfg)
+	began := time.Now()
+	again.start(core.DHCPRequest{Link: link, Last: l.IP.Address.Addr()})
+	held := again.bound(t)
+	took := time.Since(began)
+	confirmed := again.bound(t)
+	t.Logf("held lease after %v, confirmed after %v", took, time.Since(began))
+	if held.IP.Address != l.IP.Address || held.Lifetime >= l.Lifetime || confirmed.Lifetime <= held.Lifetime {
+		t.Errorf("first %+v, held %+v, confirmed %+v", l, held, confirmed)
+	}
+}
+
+// dhcpd finds ISC's server: in a directory named by the environment, for
+// machines that have it unpacked but not installed, or in PATH.
+func dhcpd(t *testing.T) string {
+	t.Helper()
+	for _, dir := range filepath.SplitList(os.Getenv("CONNMAN_TEST_PEERS")) {
+		if path, err := exec.LookPath(filepath.Join(dir, "dhcpd")); err == nil {
+			return path
+		}
+	}
+	path, err := exec.LookPath("dhcpd")
+	if err != nil {
+		t.Skip("dhcpd is neither in PATH nor in CONNMAN_TEST_PEERS")
+	}
+	return path
+}
+
+func TestLeaseFromISC(t *testing.T) {
+	server := dhcpd(t)
+	if !isolate(t) {
+		return
+	}
+	dir := t.TempDir()
+	conf, leases := filepath.Join(dir, "conf"), filepath.Join(dir, "leases")
+	err := os.WriteFile(conf, []byte(`authoritative; default-lease-time 12; min-lease-time 12; max-lease-time 12;
+option rfc3442 code 121 = array of integer 8;
+subnet 10.9.0.0 netmask 255.255.255.0 { range 10.9.0.50 10.9.0.59; option routers 10.9.0.1; option domain-name "isc.example";
+option domain-name-servers 10.9.0.1; option interface-mtu 1400; }
+`), 0o644)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(leases, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	serverReady(t, peer(t, server+" -4 -f -d -cf "+conf+" -lf "+leases+" --no-pid s0"))
+	h := newHarness(t, Config{})
+	began := time.Now()
+	stop := h.start(core.DHCPRequest{Link: linkOf(t, "c0")})
+	l := h.bound(t)
+	t.Logf("lease after %v: %+v", time.Since(began), l)
+	if l.IP.MTU != 1400 || l.Domainname != "isc.example" || l.IP.Gateway.String() != "10.9.0.1" || len(l.DNS.Servers) != 1 {
+		t.Errorf("lease %+v", l)
+	}
+	run(t, "ip", "addr", "add", l.IP.Address.String(), "dev", "c0")
+	if again := h.bound(t); again.IP.Address != l.IP.Address {
+		t.Errorf("renewed as %+v", again)
+	}
+	stop(true)
+	await(t, "lease released", func() bool {
+		b, _ := os.ReadFile(leases)
+		return strings.Contains(string(b), "binding state free")
+	})
 }
