@@ -27,6 +27,10 @@ var serviceKeys = []string{
 // C implementation writes and reads it.
 const timeFormat = "2006-01-02T15:04:05Z"
 
+// entryPrefix belongs to a provisioning file's groups, which Config.ident names
+// in full.
+const entryPrefix = "service_"
+
 // favourites reports whether the type's services say of themselves if they are
 // favourites; those of the others are when they have AutoConnect.
 func favourites(id string) bool {
@@ -60,7 +64,7 @@ func (s *Store) readService(path, id string, data []byte) (core.ServiceSettings,
 		},
 		MDNS:        r.bool("mDNS"),
 		ConfigFile:  r.text("Config.file"),
-		ConfigEntry: r.text("Config.ident"),
+		ConfigEntry: strings.TrimPrefix(r.text("Config.ident"), entryPrefix),
 	}
 	if auto, err := file.Bool(id, "AutoConnect"); r.ok(err) {
 		settings.AutoConnect = &auto
@@ -106,7 +110,11 @@ func writeService(file *keyfile.File, id string, s core.ServiceSettings) {
 		file.Remove(id, "mDNS")
 	}
 	setText(file, id, "Config.file", s.ConfigFile)
-	setText(file, id, "Config.ident", s.ConfigEntry)
+	entry := s.ConfigEntry
+	if entry != "" {
+		entry = entryPrefix + entry
+	}
+	setText(file, id, "Config.ident", entry)
 }
 
 func writeIPv4(file *keyfile.File, id string, s core.IPv4Settings) {

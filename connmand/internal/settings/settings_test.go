@@ -201,6 +201,21 @@ a=b
 	}
 }
 
+// The format of Config.file and Config.ident is that of service_save in the C
+// implementation's src/service.c.
+func TestProvisionedServiceNamesItsGroup(t *testing.T) {
+	dir := t.TempDir()
+	s, _, _ := open(t, dir)
+	s.SaveService(cable, core.ServiceSettings{ConfigFile: "office", ConfigEntry: "desk"})
+	s.Flush()
+	if got := read(t, filepath.Join(dir, cable, "settings")); !strings.HasSuffix(got, "\nConfig.file=office\nConfig.ident=service_desk\n") {
+		t.Errorf("got %q", got)
+	}
+	if got, _ := load(t, s, cable); got.ConfigFile != "office" || got.ConfigEntry != "desk" {
+		t.Errorf("got %q %q", got.ConfigFile, got.ConfigEntry)
+	}
+}
+
 func TestGlobal(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "settings")
