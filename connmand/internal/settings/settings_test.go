@@ -138,7 +138,7 @@ func TestServiceValues(t *testing.T) {
 	want := core.ServiceSettings{
 		Name: "Wired", AutoConnect: &auto, Favorite: true,
 		Modified: time.Date(2026, 11, 22, 8, 59, 18, 0, time.Local),
-		IPv4: core.IPv4Settings{Method: core.IPv4Manual, Address: netip.MustParsePrefix("10.77.0.50/24"), Gateway: netip.MustParseAddr("10.77.0.1")},
+		IPv4:     core.IPv4Settings{Method: core.IPv4Manual, Address: netip.MustParsePrefix("10.77.0.50/24"), Gateway: netip.MustParseAddr("10.77.0.1")},
 		IPv6: core.IPv6Settings{
 			Method: core.IPv6Manual, Privacy: core.PrivacyDisabled,
 			Address: netip.MustParsePrefix("2001:db8::5/64"), Gateway: netip.MustParseAddr("2001:db8::1"),
