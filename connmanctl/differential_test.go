@@ -85,7 +85,7 @@ func TestSameAsReference(t *testing.T) {
 				t.Fatal("no recording: run with -update and the reference client at hand")
 			}
 			got := finish(t, client(deadline(t), w.Bus, words(line)...))
-			got.Calls = w.calls()
+			got.Calls = w.Calls()
 			if diff := cmp.Diff(recorded, got, cmp.FilterPath(hidden, cmp.Ignore())); diff != "" {
 				t.Errorf("differs from the reference (-reference +ours):\n%s", diff)
 			}
@@ -106,7 +106,7 @@ func TestReference(t *testing.T) {
 	got := map[string]outcome{}
 	for _, line := range commandLines {
 		run := finish(t, program(deadline(t), w.Bus, path, words(line)...))
-		run.Calls, run.status = w.calls(), 0
+		run.Calls, run.status = w.Calls(), 0
 		got[line] = run
 	}
 	if *update {
@@ -116,9 +116,6 @@ func TestReference(t *testing.T) {
 		t.Errorf("the reference differs from its recording (-recorded +now):\n%s", diff)
 	}
 }
-
-// calls returns what the daemons were asked, and forgets it.
-func (w *world) calls() []string { return append(w.connman.Calls(), w.vpn.Calls()...) }
 
 func referenceClient() string {
 	if dir := os.Getenv("CONNMAN_REFERENCE"); dir != "" {

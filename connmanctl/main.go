@@ -8,19 +8,21 @@ import (
 	"log/slog"
 	"os"
 
-	"net.connman/connmanctl/internal/bus"
 	"net.connman/connmanctl/internal/command"
 	"net.connman/connmanctl/internal/shell"
+	"net.connman/connmanctl/internal/view"
+	"net.connman/pkg/bus"
 	"net.connman/pkg/loop"
 )
 
 func main() { os.Exit(int(run(os.Args[1:]))) }
 
 func run(words []string) command.Status {
-	l := loop.New(slog.New(slog.DiscardHandler))
-	conn, err := bus.Dial(l)
+	log := slog.New(slog.DiscardHandler)
+	l := loop.New(log)
+	conn, err := bus.Dial(context.Background(), l, log, "")
 	if err != nil {
-		fmt.Fprintf(os.Stderr, "Error: %s\n", err)
+		fmt.Fprintf(os.Stderr, "Error: %s\n", view.NoBus(err))
 		return command.NoDaemon
 	}
 	if len(words) == 0 {
@@ -38,7 +40,7 @@ func once(l *loop.Loop, conn *bus.Conn, words []string) command.Status {
 	out := bufio.NewWriterSize(os.Stdout, 1<<16)
 	session := command.NewSession(conn, out, os.Stderr, false)
 	lost := command.Worked
-	conn.OnLost(func() { lost = command.NoDaemon; l.Quit() })
+	conn.OnDisconnect(func(error) { lost = command.NoDaemon; l.Quit() })
 	l.Post("command", func() { session.Execute(words) })
 	l.AtTurnEnd(func() {
 		out.Flush()

@@ -35,6 +35,7 @@ func program(ctx context.Context, bus *lab.Bus, path string, args ...string) *ex
 	cmd.Env = append(os.Environ(),
 		selfVariable+"=1",
 		"DBUS_SYSTEM_BUS_ADDRESS="+bus.Address,
+		"GORACE=atexit_sleep_ms=0",
 		"TERM=dumb",
 		"LC_ALL=C.UTF-8",
 	)

@@ -60,7 +60,7 @@ func startMonitor(t *testing.T, cmd *exec.Cmd, w *world) *running {
 }
 
 func (w *world) mark(name string) {
-	_ = w.connman.Emit("/net/connman/vpn/connection/"+name, "net.connman.vpn.Connection", "PropertyChanged", "sv",
+	_ = w.Emit("/net/connman/vpn/connection/"+name, "net.connman.vpn.Connection", "PropertyChanged", "sv",
 		"Ready", dbus.MakeVariant(true))
 }
 
@@ -86,7 +86,7 @@ func (w *world) signals(t *testing.T) {
 	t.Helper()
 	send := func(path, iface, member, signature string, values ...any) {
 		t.Helper()
-		if err := w.connman.Emit(path, "net.connman."+iface, member, signature, values...); err != nil {
+		if err := w.Emit(path, "net.connman."+iface, member, signature, values...); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -79,7 +79,7 @@ func TestNobodyAnswers(t *testing.T) {
 func TestBusGoes(t *testing.T) {
 	w := newWorld(t)
 	run := startMonitor(t, client(deadline(t), w.Bus, "monitor"), w)
-	w.Stop()
+	w.Bus.Stop()
 	if err := run.cmd.Wait(); err == nil || run.cmd.ProcessState.ExitCode() != int(command.NoDaemon) {
 		t.Errorf("ended with %v", err)
 	}

@@ -9,17 +9,17 @@ import (
 	"net.connman/connmanctl/internal/lab"
 )
 
-// world is a bus with both daemons on it.
+// world is a bus with a scripted process on it that plays both daemons.
 type world struct {
 	*lab.Bus
-	connman, vpn *lab.Daemon
+	*lab.Daemon
 }
 
 const refused = "net.connman.Error."
 
 func newWorld(t *testing.T) *world {
 	bus := lab.StartBus(t)
-	w := &world{bus, lab.StartDaemon(t, bus, "net.connman"), lab.StartDaemon(t, bus, "net.connman.vpn")}
+	w := &world{bus, lab.StartDaemon(t, bus, "net.connman", "net.connman.vpn")}
 	w.script()
 	return w
 }
@@ -27,7 +27,7 @@ func newWorld(t *testing.T) *world {
 // script gives the daemons their answers: objects that have it all, and one
 // object of each kind that refuses.
 func (w *world) script() {
-	manager := func(method string, answer lab.Answer) { w.connman.Answer("/ net.connman.Manager."+method, answer) }
+	manager := func(method string, answer lab.Answer) { w.Answer("/ net.connman.Manager."+method, answer) }
 	manager("GetProperties", lab.Properties(lab.Dict("State", "online", "OfflineMode", false, "SessionMode", false)))
 	manager("GetServices", lab.Objects(someServices()...))
 	manager("GetTechnologies", lab.Objects(someTechnologies()...))
@@ -37,15 +37,15 @@ func (w *world) script() {
 	))
 	manager("GetTetheringClients", lab.Answer{Signature: "as", Values: []any{[]string{"02:00:00:00:00:01", "02:00:00:00:00:02"}}})
 	manager("SetProperty", lab.Answer{})
-	w.connman.Answer("/ net.connman.Clock.GetProperties", lab.Properties(lab.Dict(
+	w.Answer("/ net.connman.Clock.GetProperties", lab.Properties(lab.Dict(
 		"Time", uint64(1795334408), "TimeUpdates", "auto", "Timezone", "Europe/Zürich", "TimezoneUpdates", "auto",
 		"Timeservers", []string{"192.0.2.1", "ntp.example.org"}, "TimeserverSynced", true)))
 
 	for _, method := range []string{"Connect", "Disconnect", "Remove", "MoveBefore", "MoveAfter", "Scan", "SetProperty"} {
-		w.connman.Answer(method, lab.Answer{})
+		w.Answer(method, lab.Answer{})
 		for _, object := range []string{"service/locked", "technology/locked", "peer/peer_locked"} {
 			kind := map[byte]string{'s': "Service", 't': "Technology", 'p': "Peer"}[object[0]]
-			w.connman.Answer("/net/connman/"+object+" net.connman."+kind+"."+method,
+			w.Answer("/net/connman/"+object+" net.connman."+kind+"."+method,
 				lab.Answer{Error: refused + "PermissionDenied", Text: "Permission denied"})
 		}
 	}
@@ -54,25 +54,25 @@ func (w *world) script() {
 		if strings.Contains(string(object.Path), "/technology/") {
 			kind = "Technology"
 		}
-		w.connman.Answer(string(object.Path)+" net.connman."+kind+".GetProperties", lab.Properties(object.Properties))
+		w.Answer(string(object.Path)+" net.connman."+kind+".GetProperties", lab.Properties(object.Properties))
 	}
-	w.connman.Answer("/net/connman/peer/peer_1 net.connman.Peer.GetProperties", lab.Properties(lab.Dict("Name", "tv",
+	w.Answer("/net/connman/peer/peer_1 net.connman.Peer.GetProperties", lab.Properties(lab.Dict("Name", "tv",
 		"State", "idle", "Services", []lab.Object{})))
 	for object, name := range map[string]string{"done": "AlreadyEnabled", "undone": "AlreadyDisabled", "odd": "NotSupported"} {
-		w.connman.Answer("/net/connman/technology/"+object+" net.connman.Technology.SetProperty",
+		w.Answer("/net/connman/technology/"+object+" net.connman.Technology.SetProperty",
 			lab.Answer{Error: refused + name, Text: "Text of " + name})
 	}
 	for object, name := range map[string]string{"nowhere": "UnknownObject", "silent": "NoReply"} {
-		w.connman.Answer("/net/connman/technology/"+object+" net.connman.Technology.SetProperty",
+		w.Answer("/net/connman/technology/"+object+" net.connman.Technology.SetProperty",
 			lab.Answer{Error: "org.freedesktop.DBus.Error." + name, Text: "Text of " + name})
 	}
-	w.vpn.Answer("/ net.connman.vpn.Manager.GetConnections", lab.Objects(
+	w.Answer("/ net.connman.vpn.Manager.GetConnections", lab.Objects(
 		lab.Object{Path: "/net/connman/vpn/connection/a", Properties: lab.Dict("Name", "Büro", "State", "ready")},
 		lab.Object{Path: "/net/connman/vpn/connection/b", Properties: lab.Dict("Name", "home", "State", "configuration")},
 		lab.Object{Path: "/net/connman/vpn/connection/c", Properties: lab.Dict("State", "failure")},
 		lab.Object{Path: "/net/connman/vpn/connection/d", Properties: lab.Dict()},
 	))
-	w.vpn.Answer("/net/connman/vpn/connection/a net.connman.vpn.Connection.GetProperties", lab.Properties(lab.Dict(
+	w.Answer("/net/connman/vpn/connection/a net.connman.vpn.Connection.GetProperties", lab.Properties(lab.Dict(
 		"Type", "wireguard", "Name", "Büro", "Immutable", false, "Index", int32(7),
 		"ServerRoutes", []map[string]string{{"Network": "10.0.0.0"}})))
 }

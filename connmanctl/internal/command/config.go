@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"strings"
 
-	"net.connman/connmanctl/internal/bus"
+	"net.connman/pkg/bus"
 )
 
 // config sets properties of a service: SERVICE OPTION WORD... [OPTION WORD...].
@@ -71,7 +71,7 @@ func (s *Session) configure(id, option string, words []string) (used int, err er
 func ipv4(words []string) (value bus.Dict, used int) {
 	keys := []string{"Method", "Address", "Netmask", "Gateway"}
 	for i := range min(len(words), len(keys)) {
-		value = append(value, bus.Entry(keys[i], words[i]))
+		value = append(value, bus.Entry{Key: keys[i], Value: words[i]})
 	}
 	return value, len(value)
 }
@@ -80,7 +80,7 @@ func ipv4(words []string) (value bus.Dict, used int) {
 // cannot read it returns as wrong.
 func ipv6(words []string) (value bus.Dict, used int, wrong string) {
 	if len(words) == 0 {
-		return nil, 1, "(null)" // as the reference prints it
+		return bus.Dict{}, 1, "(null)" // as the reference prints it
 	}
 	switch words[0] {
 	case "auto":
@@ -90,17 +90,17 @@ func ipv6(words []string) (value bus.Dict, used int, wrong string) {
 		}
 		privacy := privacyOf(words[1])
 		if privacy == "" {
-			return nil, 2, words[1]
+			return bus.Dict{}, 2, words[1]
 		}
-		value, used = bus.Dict{bus.Entry("Privacy", privacy)}, 2
+		value, used = bus.Dict{bus.Entry{Key: "Privacy", Value: privacy}}, 2
 	case "manual":
 		value, used = manualIPv6(words)
 	case "off":
 		used = 1
 	default:
-		return nil, 1, words[0]
+		return bus.Dict{}, 1, words[0]
 	}
-	return append(value, bus.Entry("Method", words[0])), used, ""
+	return append(value, bus.Entry{Key: "Method", Value: words[0]}), used, ""
 }
 
 func privacyOf(word string) string {
@@ -120,9 +120,9 @@ func manualIPv6(words []string) (value bus.Dict, used int) {
 	used = min(len(words), len(keys))
 	for i := 1; i < used; i++ {
 		if keys[i] == "PrefixLength" {
-			value = append(value, bus.Entry(keys[i], byte(leadingInt(words[i]))))
+			value = append(value, bus.Entry{Key: keys[i], Value: byte(leadingInt(words[i]))})
 		} else {
-			value = append(value, bus.Entry(keys[i], words[i]))
+			value = append(value, bus.Entry{Key: keys[i], Value: words[i]})
 		}
 	}
 	return value, used
@@ -136,7 +136,7 @@ func proxy(words []string) (value bus.Dict, used int) {
 		used = 1
 	case "auto":
 		if used = min(len(words), 2); used == 2 {
-			value = bus.Dict{bus.Entry("URL", words[1])}
+			value = bus.Dict{bus.Entry{Key: "URL", Value: words[1]}}
 		}
 	case "manual":
 		servers, excludes := words[1:], []string{}
@@ -146,10 +146,10 @@ func proxy(words []string) (value bus.Dict, used int) {
 				break
 			}
 		}
-		value = bus.Dict{bus.Entry("Servers", servers), bus.Entry("Excludes", excludes)}
+		value = bus.Dict{bus.Entry{Key: "Servers", Value: servers}, bus.Entry{Key: "Excludes", Value: excludes}}
 		used = len(words)
 	default:
-		return nil, 0
+		return bus.Dict{}, 0
 	}
-	return append(value, bus.Entry("Method", method)), used
+	return append(value, bus.Entry{Key: "Method", Value: method}), used
 }

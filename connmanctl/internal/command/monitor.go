@@ -1,22 +1,23 @@
 package command
 
 import (
-	"io"
 	"strings"
 
-	"net.connman/connmanctl/internal/bus"
 	"net.connman/connmanctl/internal/view"
+	"net.connman/pkg/bus"
 )
 
 // monitorable are the interfaces whose signals can be watched, behind the word
 // of the option that names one alone.
-var monitorable = []struct{ option, iface string }{
-	{"services", serviceIface},
-	{"tech", techIface},
-	{"manager", managerIface},
-	{"vpnmanager", vpnManagerIface},
-	{"vpnconnection", vpnConnectionIface},
+var monitorable = []monitored{
+	{"services", daemon, serviceIface},
+	{"tech", daemon, techIface},
+	{"manager", daemon, managerIface},
+	{"vpnmanager", vpnDaemon, vpnManagerIface},
+	{"vpnconnection", vpnDaemon, vpnConnectionIface},
 }
+
+type monitored struct{ option, daemon, iface string }
 
 // monitor begins or ends watching signals: of one interface, or of all.
 func monitor(s *Session, args []string) error {
@@ -35,47 +36,37 @@ func monitor(s *Session, args []string) error {
 	}
 	for _, m := range monitorable {
 		if option == "" || option == m.option {
-			s.watch(m.iface, on)
+			s.watch(m, on)
 		}
 	}
 	return nil
 }
 
-func (s *Session) watch(iface string, on bool) {
-	if s.monitored[iface] == on {
-		return
+func (s *Session) watch(m monitored, on bool) {
+	stop, watched := s.watched[m.iface]
+	switch {
+	case on && !watched:
+		s.watched[m.iface] = s.conn.Subscribe(bus.Match{Sender: m.daemon, Interface: m.iface}, s.signal)
+	case !on && watched:
+		stop()
+		delete(s.watched, m.iface)
 	}
-	rule := "type='signal',interface='" + iface + "'"
-	if !on {
-		delete(s.monitored, iface)
-		s.Conn.RemoveMatch(rule)
-		return
-	}
-	s.monitored[iface] = true
-	s.Conn.AddMatch(rule, func(_ *bus.Message, err *bus.Error) {
-		if err != nil {
-			s.refused("", err)
-		}
-	})
 }
 
 // signal prints a signal of a watched interface.
-func (s *Session) signal(m *bus.Message) {
-	if !s.monitored[m.Interface] {
-		return
-	}
-	source, what := m.Interface[strings.LastIndexByte(m.Interface, '.')+1:], view.ID(m.Path)
-	switch m.Interface + "." + m.Member {
+func (s *Session) signal(r bus.ReceivedSignal) {
+	source, what := r.Interface[strings.LastIndexByte(r.Interface, '.')+1:], view.ID(string(r.Path))
+	switch r.Interface + "." + r.Member {
 	case managerIface + ".ServicesChanged":
-		view.Changed(s.Out, source, m.Member, func(w io.Writer) { view.Services(w, m.Arg(0), m.Arg(1)) })
+		view.ServicesChanged(s.Out, source, r.Member, r.Args)
 		return
 	case managerIface + ".PeersChanged":
-		view.Changed(s.Out, source, m.Member, func(w io.Writer) { view.Peers(w, m.Arg(0), m.Arg(1)) })
+		view.PeersChanged(s.Out, source, r.Member, r.Args)
 		return
 	case vpnManagerIface + ".ConnectionAdded", vpnManagerIface + ".ConnectionRemoved":
-		source, what = "vpn.Manager", m.Member
+		source, what = "vpn.Manager", r.Member
 	case managerIface + ".TechnologyAdded", managerIface + ".TechnologyRemoved":
-		what = m.Member
+		what = r.Member
 	}
-	view.Signal(s.Out, source, what, m.Values())
+	view.Signal(s.Out, source, what, r.Args)
 }

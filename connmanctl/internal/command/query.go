@@ -3,46 +3,18 @@ package command
 import (
 	"io"
 
-	"net.connman/connmanctl/internal/bus"
 	"net.connman/connmanctl/internal/view"
 )
 
 // list returns a command without arguments that prints what a method returns.
-func list(t target, method string, show func(io.Writer, *bus.Message)) func(*Session, []string) error {
+func list(t target, method string, show func(io.Writer, []any)) func(*Session, []string) error {
 	return func(s *Session, args []string) error {
 		if len(args) > 0 {
 			return errTooMany
 		}
-		s.call(t, method, "", func(reply *bus.Message) { show(s.Out, reply) })
+		s.call(t, method, "", func(reply []any) { show(s.Out, reply) })
 		return nil
 	}
-}
-
-func properties(w io.Writer, reply *bus.Message)   { view.Properties(w, reply.Arg(0)) }
-func technologies(w io.Writer, reply *bus.Message) { view.Objects(w, reply.Arg(0)) }
-
-func services(w io.Writer, reply *bus.Message) {
-	view.Services(w, reply.Arg(0), reply.Arg(1))
-	io.WriteString(w, "\n")
-}
-
-func peers(w io.Writer, reply *bus.Message) {
-	view.Peers(w, reply.Arg(0), reply.Arg(1))
-	io.WriteString(w, "\n")
-}
-
-func tetheringClients(w io.Writer, reply *bus.Message) {
-	view.TetheringClients(w, reply.Arg(0), reply.Arg(1))
-	io.WriteString(w, "\n")
-}
-
-func vpnConnections(w io.Writer, reply *bus.Message) { view.VPNConnections(w, reply.Arg(0)) }
-
-// object prints the properties of one object.
-func (s *Session) object(t target) {
-	s.call(t, "GetProperties", view.ID(t.path), func(reply *bus.Message) {
-		view.Object(s.Out, t.path, reply.Arg(0))
-	})
 }
 
 // listOr returns a command that lists objects, or shows the one it is given.
@@ -55,7 +27,8 @@ func listOr(all func(*Session, []string) error, one func(id string) target) func
 		if err != nil {
 			return err
 		}
-		s.object(one(id))
+		t := one(id)
+		s.call(t, "GetProperties", id, func(reply []any) { view.Object(s.Out, t.path, reply) })
 		return nil
 	}
 }
@@ -68,5 +41,5 @@ func showServices(s *Session, args []string) error {
 			return errInvalid
 		}
 	}
-	return listOr(list(manager, "GetServices", services), service)(s, args)
+	return listOr(list(manager, "GetServices", view.Services), service)(s, args)
 }

@@ -3,7 +3,7 @@ package command
 import (
 	"strings"
 
-	"github.com/godbus/dbus/v5"
+	"net.connman/pkg/bus"
 )
 
 func connect(s *Session, args []string) error    { return s.link(args, "Connect", "Connected") }
@@ -33,7 +33,7 @@ func move(method, where string) func(*Session, []string) error {
 			return errInvalid
 		}
 		t, other := service(args[0]), service(args[1])
-		s.call(t, method, t.path, s.say("Moved %s %s %s", args[0], where, args[1]), dbus.ObjectPath(other.path))
+		s.call(t, method, t.path, s.say("Moved %s %s %s", args[0], where, args[1]), bus.ObjectPath(other.path))
 		return nil
 	}
 }

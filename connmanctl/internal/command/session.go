@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"io"
 
-	"net.connman/connmanctl/internal/bus"
+	"net.connman/pkg/bus"
 )
 
 // Bus names, paths and interfaces of the daemons.
@@ -53,20 +53,19 @@ func (e usageError) Error() string { return string(e) }
 
 // Session is one run of the client: a single command or a shell.
 type Session struct {
-	Conn        *bus.Conn
 	Out, Err    io.Writer
 	Interactive bool
 
-	status    Status
-	left      bool
-	monitored map[string]bool
+	conn    *bus.Conn
+	open    int // calls without an answer yet
+	status  Status
+	left    bool
+	watched map[string]func() // what stops watching an interface
 }
 
-// NewSession returns a session that talks over conn and takes its signals.
+// NewSession returns a session that talks over conn.
 func NewSession(conn *bus.Conn, out, err io.Writer, interactive bool) *Session {
-	s := &Session{Conn: conn, Out: out, Err: err, Interactive: interactive, monitored: map[string]bool{}}
-	conn.OnSignal(s.signal)
-	return s
+	return &Session{Out: out, Err: err, Interactive: interactive, conn: conn, watched: map[string]func(){}}
 }
 
 // Execute starts the command that words name with its arguments.
@@ -93,10 +92,10 @@ func (s *Session) Status() Status { return s.status }
 func (s *Session) Left() bool { return s.left }
 
 // Answered reports whether every call has been answered.
-func (s *Session) Answered() bool { return s.Conn.Idle() }
+func (s *Session) Answered() bool { return s.open == 0 }
 
 // Busy reports whether answers are due or signals are wanted.
-func (s *Session) Busy() bool { return !s.Answered() || len(s.monitored) > 0 }
+func (s *Session) Busy() bool { return !s.Answered() || len(s.watched) > 0 }
 
 func (s *Session) note(status Status) { s.status = max(s.status, status) }
 

@@ -1,5 +1,7 @@
 package command
 
+import "net.connman/connmanctl/internal/view"
+
 // option is a word that a command knows, and its help.
 type option struct{ name, help string }
 
@@ -41,20 +43,20 @@ var table []command
 func init() {
 	table = []command{
 		{"state", "", nil, "Shows if the system is online or offline",
-			list(manager, "GetProperties", properties), nil},
+			list(manager, "GetProperties", view.Properties), nil},
 		{"technologies", "", nil, "Display technologies",
-			list(manager, "GetTechnologies", technologies), nil},
+			list(manager, "GetTechnologies", view.Objects), nil},
 		{"clock", "", nil, "Get System Clock Properties",
-			list(target{daemon, managerPath, clockIface}, "GetProperties", properties), nil},
+			list(target{daemon, managerPath, clockIface}, "GetProperties", view.Properties), nil},
 		{"enable", "<technology>|offline", nil, "Enables given technology or offline mode", enable, technologyOrOffline},
 		{"disable", "<technology>|offline", nil, "Disables given technology or offline mode", disable, technologyOrOffline},
 		{"tether", "<technology> on|off\n            wifi [on|off] <ssid> <passphrase> [<freq>] ", nil,
 			"Enable, disable tethering, set SSID and passphrase for wifi", tether, technologyThenSwitch},
 		{"tethering_clients", "", nil, "Display tethering clients",
-			list(manager, "GetTetheringClients", tetheringClients), nil},
+			list(manager, "GetTetheringClients", view.TetheringClients), nil},
 		{"services", "[<service>]", serviceOptions, "Display services", showServices, serviceWord},
 		{"peers", "[peer]", nil, "Display peers",
-			listOr(list(manager, "GetPeers", peers), peer), peerWord},
+			listOr(list(manager, "GetPeers", view.Peers), peer), peerWord},
 		{"scan", "<technology>", nil, "Scans for new services for given technology", scan, technologyWord},
 		{"connect", "<service/peer>", nil, "Connect a given service or peer", connect, serviceOrPeer},
 		{"disconnect", "<service/peer>", nil, "Disconnect a given service or peer", disconnect, serviceOrPeer},
@@ -65,7 +67,7 @@ func init() {
 		{"config", "<service>", configOptions, "Set service configuration options", config, configWord},
 		{"monitor", "[off]", monitorOptions, "Monitor signals from interfaces", monitor, monitorWord},
 		{"vpnconnections", "[<connection>]", nil, "Display VPN connections",
-			listOr(list(target{vpnDaemon, managerPath, vpnManagerIface}, "GetConnections", vpnConnections), vpnConnection), connectionWord},
+			listOr(list(target{vpnDaemon, managerPath, vpnManagerIface}, "GetConnections", view.VPNConnections), vpnConnection), connectionWord},
 		{"help", "", nil, "Show help", help, nil},
 		{"exit", "", nil, "Exit", leave, nil},
 		{"quit", "", nil, "Quit", leave, nil},

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"strconv"
 
-	"net.connman/connmanctl/internal/bus"
+	"net.connman/pkg/bus"
 )
 
 func enable(s *Session, args []string) error  { return s.power(args, true, "Enabled", "enabled") }
@@ -21,22 +21,23 @@ func (s *Session) power(args []string, on bool, worked, already string) error {
 	if id == "offline" {
 		t, property = manager, "OfflineMode"
 	}
-	s.Conn.Call(t.daemon, t.path, t.iface, "SetProperty", func(_ *bus.Message, err *bus.Error) {
-		if err == nil {
-			fmt.Fprintf(s.Out, "%s %s\n", worked, id)
-			return
-		}
-		switch err.Name {
-		case "org.freedesktop.DBus.Error.UnknownObject":
+	value := bus.Variant{Value: on}
+	s.ask(t, "SetProperty", []any{property, value}, func(_ []any, err error) {
+		switch errorName(err) {
+		case "UnknownObject":
 			s.noteError(err)
 			fmt.Fprintf(s.Err, "%s is not available\n", id)
 		case "net.connman.Error.AlreadyEnabled", "net.connman.Error.AlreadyDisabled":
 			s.noteError(err)
 			fmt.Fprintf(s.Err, "%s is already %s\n", id, already)
 		default:
-			s.refused(id, err)
+			if err != nil {
+				s.refused(id, err)
+			} else {
+				fmt.Fprintf(s.Out, "%s %s\n", worked, id)
+			}
 		}
-	}, property, bus.Variant(on))
+	})
 	return nil
 }
 
@@ -96,8 +97,8 @@ func (s *Session) tetherWiFi(words []string, on, switched bool) error {
 	}
 	ssid, passphrase := words[len(words)-2], words[len(words)-1]
 	waiting := 2
-	done := func(text string) func(*bus.Message) {
-		return func(*bus.Message) {
+	done := func(text string) func([]any) {
+		return func([]any) {
 			fmt.Fprintln(s.Out, text)
 			if waiting--; waiting == 0 && switched {
 				s.setTethering("wifi", on)
@@ -123,6 +124,3 @@ func leadingInt(s string) int {
 	n, _ := strconv.ParseInt(s[:end], 10, 32)
 	return int(n)
 }
-
-func peer(id string) target          { return target{daemon, peerPath + id, peerIface} }
-func vpnConnection(id string) target { return target{vpnDaemon, vpnPath + id, vpnConnectionIface} }

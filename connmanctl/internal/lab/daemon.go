@@ -26,8 +26,8 @@ type Daemon struct {
 	calls   []string
 }
 
-// StartDaemon connects a daemon that owns name and stops it when the test ends.
-func StartDaemon(t testing.TB, bus *Bus, name string) *Daemon {
+// StartDaemon connects a daemon that owns names and stops it when the test ends.
+func StartDaemon(t testing.TB, bus *Bus, names ...string) *Daemon {
 	t.Helper()
 	d := &Daemon{answers: make(map[string]Answer)}
 	conn, err := dbus.Connect(bus.Address, dbus.WithIncomingInterceptor(d.intercept))
@@ -36,8 +36,10 @@ func StartDaemon(t testing.TB, bus *Bus, name string) *Daemon {
 	}
 	d.conn = conn
 	t.Cleanup(d.Stop)
-	if _, err := conn.RequestName(name, dbus.NameFlagDoNotQueue); err != nil {
-		t.Fatal(err)
+	for _, name := range names {
+		if _, err := conn.RequestName(name, dbus.NameFlagDoNotQueue); err != nil {
+			t.Fatal(err)
+		}
 	}
 	return d
 }

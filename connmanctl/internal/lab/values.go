@@ -2,23 +2,30 @@ package lab
 
 import (
 	"github.com/godbus/dbus/v5"
-
-	"net.connman/connmanctl/internal/bus"
 )
+
+// dict is a dictionary whose entries keep their order; godbus encodes it as an
+// array of pairs, which has the same form.
+type dict []entry
+
+type entry struct {
+	Key   string
+	Value dbus.Variant
+}
 
 // Object is an object with its properties, of type (oa{sv}).
 type Object struct {
 	Path       dbus.ObjectPath
-	Properties bus.Dict
+	Properties dict
 }
 
 // Dict returns a dictionary of the given keys and values in turn.
-func Dict(pairs ...any) bus.Dict {
-	dict := bus.Dict{}
+func Dict(pairs ...any) dict {
+	d := dict{}
 	for i := 0; i < len(pairs); i += 2 {
-		dict = append(dict, bus.Entry(pairs[i].(string), pairs[i+1]))
+		d = append(d, entry{pairs[i].(string), Variant(pairs[i+1])})
 	}
-	return dict
+	return d
 }
 
 // Objects is the answer of a method that lists objects.
@@ -27,9 +34,14 @@ func Objects(objects ...Object) Answer {
 }
 
 // Properties is the answer of a method that returns properties.
-func Properties(dict bus.Dict) Answer {
-	return Answer{Signature: "a{sv}", Values: []any{dict}}
+func Properties(d dict) Answer {
+	return Answer{Signature: "a{sv}", Values: []any{d}}
 }
 
 // Variant wraps a value, which may be a dictionary.
-func Variant(value any) dbus.Variant { return bus.Variant(value) }
+func Variant(value any) dbus.Variant {
+	if d, ok := value.(dict); ok {
+		return dbus.MakeVariantWithSignature(d, dbus.ParseSignatureMust("a{sv}"))
+	}
+	return dbus.MakeVariant(value)
+}

@@ -8,9 +8,9 @@ import (
 	"strings"
 	"sync/atomic"
 
-	"net.connman/connmanctl/internal/bus"
 	"net.connman/connmanctl/internal/command"
 	"net.connman/connmanctl/internal/view"
+	"net.connman/pkg/bus"
 )
 
 const (
@@ -56,75 +56,89 @@ func newNames(conn *bus.Conn) *names {
 // follow learns the objects and keeps up with them, also when a daemon comes
 // back. What cannot be learnt at the start is written to complaints.
 func (n *names) follow(complaints io.Writer) {
-	n.conn.OnSignal(n.signal)
-	for _, daemon := range []string{daemon, vpnDaemon} {
-		n.conn.AddMatch("type='signal',interface='"+daemon+".Manager'", nil)
-		n.conn.AddMatch("type='signal',sender='org.freedesktop.DBus',member='NameOwnerChanged',arg0='"+daemon+"'", nil)
-	}
+	n.conn.Subscribe(bus.Match{Sender: daemon, Interface: manager}, n.signal)
+	n.conn.Subscribe(bus.Match{Sender: vpnDaemon, Interface: vpn}, n.signal)
 	for kind := range listings {
 		n.learn(kind, complaints)
+	}
+	for _, name := range []string{daemon, vpnDaemon} {
+		n.conn.WatchName(name, func(owner string) { n.ownerChanged(name, owner != "") })
 	}
 }
 
 func (n *names) learn(kind int, complaints io.Writer) {
 	from := listings[kind]
 	n.kinds[kind] = set{}
-	n.conn.Call(from.daemon, "/", from.iface, from.method, func(reply *bus.Message, err *bus.Error) {
-		if err != nil {
-			fmt.Fprintf(complaints, "Error getting %s: %s\n", from.what, view.Safe(err.Text))
-			return
-		}
-		n.add(kind, reply.Arg(0))
-		n.publish()
-	})
+	n.conn.Call(bus.MethodCall{Destination: from.daemon, Path: "/", Interface: from.iface, Member: from.method},
+		func(reply []any, err error) {
+			if err != nil {
+				fmt.Fprintf(complaints, "Error getting %s: %s\n", from.what, command.ErrorText(err))
+				return
+			}
+			n.change(kind, reply)
+			n.publish()
+		})
 }
 
-func (n *names) signal(m *bus.Message) {
-	switch m.Interface + "." + m.Member {
-	case manager + ".ServicesChanged":
-		n.change(services, m)
-	case manager + ".PeersChanged":
-		n.change(peers, m)
-	case manager + ".TechnologyAdded":
-		n.kinds[technologies][view.ID(m.Arg(0).Text())] = true
-	case manager + ".TechnologyRemoved":
-		delete(n.kinds[technologies], view.ID(m.Arg(0).Text()))
-	case vpn + ".ConnectionAdded":
-		n.kinds[connections][view.ID(m.Arg(0).Text())] = true
-	case vpn + ".ConnectionRemoved":
-		delete(n.kinds[connections], view.ID(m.Arg(0).Text()))
-	case "org.freedesktop.DBus.NameOwnerChanged":
-		n.ownerChanged(m.Arg(0).Text(), m.Arg(2).Text() != "")
-	default:
-		return
+func (n *names) signal(r bus.ReceivedSignal) {
+	switch r.Member {
+	case "ServicesChanged":
+		n.change(services, r.Args)
+	case "PeersChanged":
+		n.change(peers, r.Args)
+	case "TechnologyAdded":
+		n.mark(technologies, r.Args, true)
+	case "TechnologyRemoved":
+		n.mark(technologies, r.Args, false)
+	case "ConnectionAdded":
+		n.mark(connections, r.Args, true)
+	case "ConnectionRemoved":
+		n.mark(connections, r.Args, false)
 	}
 	n.publish()
 }
 
-// ownerChanged forgets the objects of a daemon and asks the one that came.
+// ownerChanged forgets the objects of a daemon that left and asks one that came.
 func (n *names) ownerChanged(daemon string, there bool) {
 	for kind := range listings {
-		if listings[kind].daemon != daemon {
-			continue
-		}
-		n.kinds[kind] = set{}
-		if there {
+		switch {
+		case listings[kind].daemon != daemon:
+		case there:
 			n.learn(kind, io.Discard)
+		default:
+			n.kinds[kind] = set{}
+		}
+	}
+	n.publish()
+}
+
+// change takes in objects that are there and, in a second array, those that left.
+func (n *names) change(kind int, args []any) {
+	for i, arg := range args {
+		switch list := arg.(type) {
+		case []bus.Object:
+			for _, o := range list {
+				n.kinds[kind][view.ID(string(o.Path))] = true
+			}
+		case []bus.ObjectPath:
+			for _, path := range list {
+				n.mark(kind, []any{path}, i == 0)
+			}
 		}
 	}
 }
 
-func (n *names) change(kind int, m *bus.Message) {
-	n.add(kind, m.Arg(0))
-	for removed := range m.Arg(1).Elems() {
-		delete(n.kinds[kind], view.ID(removed.Text()))
+// mark takes in the object whose path is the first argument, or drops it.
+func (n *names) mark(kind int, args []any, there bool) {
+	if len(args) == 0 {
+		return
 	}
-}
-
-func (n *names) add(kind int, objects bus.Value) {
-	for object := range objects.Elems() {
-		path, _ := object.Pair()
-		n.kinds[kind][view.ID(path.Text())] = true
+	path, ok := args[0].(bus.ObjectPath)
+	switch id := view.ID(string(path)); {
+	case ok && there:
+		n.kinds[kind][id] = true
+	case ok:
+		delete(n.kinds[kind], id)
 	}
 }
 

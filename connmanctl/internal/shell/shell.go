@@ -8,8 +8,8 @@ import (
 	"slices"
 	"strings"
 
-	"net.connman/connmanctl/internal/bus"
 	"net.connman/connmanctl/internal/command"
+	"net.connman/pkg/bus"
 	"net.connman/pkg/loop"
 )
 
@@ -39,7 +39,7 @@ func Run(l *loop.Loop, conn *bus.Conn) command.Status {
 	sh.out = bufio.NewWriterSize(sh.reader.Stdout(), 1<<20)
 	sh.session = command.NewSession(conn, sh.out, ordered{sh.out, sh.reader.Stderr()}, true)
 	status := command.Worked
-	conn.OnLost(func() {
+	conn.OnDisconnect(func(error) {
 		fmt.Fprintln(sh.session.Err, "Error: The connection to the message bus is gone")
 		status = command.NoDaemon
 		l.Quit()

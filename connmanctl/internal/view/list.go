@@ -4,7 +4,7 @@ import (
 	"io"
 	"strings"
 
-	"net.connman/connmanctl/internal/bus"
+	"net.connman/pkg/bus"
 )
 
 // stateLetters are the letters that stand for a service's state.
@@ -23,138 +23,143 @@ var vpnLetters = map[string]byte{
 	"failure":       'F',
 }
 
-// Services writes an array of services, a line each without a newline behind
-// the last, and then the paths of an array of removed services, if there is one.
-func Services(w io.Writer, changed, removed bus.Value) {
-	write(w, func(b *strings.Builder) { list(b, changed, removed, service, 24) })
+// Services writes services, a line each, and behind them the paths of removed
+// ones if the reply has them.
+func Services(w io.Writer, reply []any) {
+	write(w, func(b *strings.Builder) {
+		objects(b, reply, service, 24)
+		b.WriteByte('\n')
+	})
 }
 
 // Peers writes peers as [Services] writes services.
-func Peers(w io.Writer, changed, removed bus.Value) {
-	write(w, func(b *strings.Builder) { list(b, changed, removed, peer, 0) })
-}
-
-// VPNConnections writes an array of VPN connections, a line each.
-func VPNConnections(w io.Writer, connections bus.Value) {
+func Peers(w io.Writer, reply []any) {
 	write(w, func(b *strings.Builder) {
-		list(b, connections, bus.Value{}, vpnConnection, 0)
+		objects(b, reply, peer, 0)
 		b.WriteByte('\n')
 	})
 }
 
-// TetheringClients writes an array of addresses, a line each without a newline
-// behind the last, and then an array of those that left, if there is one.
-func TetheringClients(w io.Writer, clients, left bus.Value) {
+// VPNConnections writes VPN connections, a line each.
+func VPNConnections(w io.Writer, reply []any) {
 	write(w, func(b *strings.Builder) {
-		lines(b, clients, func(v bus.Value) { b.WriteString(Safe(v.Text())) })
-		lines(b, left, func(v bus.Value) { b.WriteString("\nremoved " + Safe(v.Text())) })
+		objects(b, reply, vpnConnection, 0)
+		b.WriteByte('\n')
 	})
 }
 
-// list writes objects by their entry function and, in a second part, the paths
-// of those removed behind a word filled up to width.
-func list(b *strings.Builder, changed, removed bus.Value,
-	entry func(b *strings.Builder, id string, properties bus.Value), width int) {
-	if changed.Kind() != 'a' {
+// ServicesChanged writes the signal that brings new and removed services.
+func ServicesChanged(w io.Writer, source, what string, args []any) {
+	changed(w, source, what, args, service, 24)
+}
+
+// PeersChanged writes the signal that brings new and removed peers.
+func PeersChanged(w io.Writer, source, what string, args []any) {
+	changed(w, source, what, args, peer, 0)
+}
+
+// TetheringClients writes addresses, a line each, and then those that left if
+// the reply has them.
+func TetheringClients(w io.Writer, reply []any) {
+	clients, _ := arg(reply, 0).([]string)
+	left, _ := arg(reply, 1).([]string)
+	write(w, func(b *strings.Builder) {
+		for i, address := range clients {
+			if i > 0 {
+				b.WriteByte('\n')
+			}
+			b.WriteString(Safe(address))
+		}
+		for _, address := range left {
+			b.WriteString("\nremoved " + Safe(address) + "\n")
+		}
+		b.WriteByte('\n')
+	})
+}
+
+// line writes the line of an object.
+type line func(b *strings.Builder, id string, properties bus.Dict)
+
+func changed(w io.Writer, source, what string, args []any, line line, width int) {
+	write(w, func(b *strings.Builder) {
+		head(b, source, what)
+		b.WriteString("= {\n")
+		objects(b, args, line, width)
+		b.WriteString("\n}\n")
+	})
+}
+
+// objects writes the lines of objects and, in a second part, the paths of those
+// removed behind a word filled up to width. The last line has no newline.
+func objects(b *strings.Builder, args []any, line line, width int) {
+	known, ok := arg(args, 0).([]bus.Object)
+	if !ok {
 		return
 	}
-	lines(b, changed, func(v bus.Value) {
-		path, properties := v.Pair()
-		if path.Kind() == 'o' && properties.Kind() == 'a' {
-			entry(b, ID(path.Text()), properties)
+	for i, o := range known {
+		if i > 0 {
+			b.WriteByte('\n')
 		}
-	})
-	if removed.Kind() != 'a' {
+		line(b, ID(string(o.Path)), o.Properties)
+	}
+	removed, ok := arg(args, 1).([]bus.ObjectPath)
+	if !ok {
 		return
 	}
 	b.WriteString("\n}, {")
-	for v := range removed.Elems() {
+	for _, path := range removed {
 		b.WriteByte('\n')
 		pad(b, "removed", width)
-		b.WriteString(" " + Safe(v.Text()))
+		b.WriteString(" " + Safe(string(path)))
 	}
 }
 
-// lines writes what each element gives, newlines between.
-func lines(b *strings.Builder, array bus.Value, line func(bus.Value)) {
-	first := true
-	for v := range array.Elems() {
-		if !first {
-			b.WriteByte('\n')
-		}
-		first = false
-		line(v)
-	}
-}
-
-func service(b *strings.Builder, id string, properties bus.Value) {
-	favorite, auto, state, name, known := byte(' '), byte(' '), byte(' '), "", false
-	for key, v := range properties.Dict() {
-		known = true
-		switch key {
-		case "Name":
-			name = v.Text()
-		case "State":
-			state = letter(stateLetters, v, state)
-		case "AutoConnect":
-			auto = mark('A', v)
-		case "Favorite":
-			favorite = mark('*', v)
-		}
-	}
-	if known {
-		b.Write([]byte{favorite, auto, state, ' '})
-		pad(b, Safe(name), 20)
-	} else {
+func service(b *strings.Builder, id string, properties bus.Dict) {
+	if len(properties) == 0 {
 		pad(b, "unchanged", 24)
-	}
-	b.WriteString(" " + Safe(id))
-}
-
-func peer(b *strings.Builder, id string, properties bus.Value) {
-	name, state, known := "", "", false
-	for key, v := range properties.Dict() {
-		known = true
-		switch key {
-		case "Name":
-			name = v.Text()
-		case "State":
-			state = v.Text()
-		}
-	}
-	if known {
-		b.WriteString(Safe(name) + " " + Safe(state))
 	} else {
-		b.WriteString("unchanged")
+		b.Write([]byte{
+			mark(properties, "Favorite", '*'),
+			mark(properties, "AutoConnect", 'A'),
+			letter(stateLetters, properties),
+			' ',
+		})
+		pad(b, text(properties, "Name"), 20)
 	}
 	b.WriteString(" " + Safe(id))
 }
 
-func vpnConnection(b *strings.Builder, id string, properties bus.Value) {
-	state, name := byte(' '), ""
-	for key, v := range properties.Dict() {
-		switch key {
-		case "Name":
-			name = v.Text()
-		case "State":
-			state = letter(vpnLetters, v, state)
-		}
+func peer(b *strings.Builder, id string, properties bus.Dict) {
+	if len(properties) == 0 {
+		b.WriteString("unchanged")
+	} else {
+		b.WriteString(text(properties, "Name") + " " + text(properties, "State"))
 	}
-	b.Write([]byte{' ', ' ', state, ' '})
-	pad(b, Safe(name), 20)
+	b.WriteString(" " + Safe(id))
+}
+
+func vpnConnection(b *strings.Builder, id string, properties bus.Dict) {
+	b.Write([]byte{' ', ' ', letter(vpnLetters, properties), ' '})
+	pad(b, text(properties, "Name"), 20)
 	b.WriteString(" vpn_" + Safe(id))
 }
 
-// letter returns the letter of a state, or what is there already.
-func letter(letters map[string]byte, state bus.Value, otherwise byte) byte {
-	if l, ok := letters[state.Text()]; ok {
-		return l
-	}
-	return otherwise
+// text returns a property of type string, "" when there is none.
+func text(properties bus.Dict, key string) string {
+	s, _ := bus.Lookup[string](properties, key)
+	return Safe(s)
 }
 
-func mark(letter byte, flag bus.Value) byte {
-	if flag.Uint() != 0 {
+func letter(letters map[string]byte, properties bus.Dict) byte {
+	state, _ := bus.Lookup[string](properties, "State")
+	if l, ok := letters[state]; ok {
+		return l
+	}
+	return ' '
+}
+
+func mark(properties bus.Dict, key string, letter byte) byte {
+	if set, _ := bus.Lookup[bool](properties, key); set {
 		return letter
 	}
 	return ' '

@@ -2,11 +2,10 @@ package view
 
 import (
 	"io"
-	"iter"
 	"strconv"
 	"strings"
 
-	"net.connman/connmanctl/internal/bus"
+	"net.connman/pkg/bus"
 )
 
 // style says what is written around values.
@@ -23,102 +22,168 @@ var (
 	inGroup = style{"", "=", " "}
 )
 
-// Properties writes a dictionary, one property a line.
-func Properties(w io.Writer, dict bus.Value) {
+// Properties writes the dictionary that a method returned, one property a line.
+func Properties(w io.Writer, reply []any) {
+	write(w, func(b *strings.Builder) { properties(b, arg(reply, 0)) })
+}
+
+// Object writes the path of an object and the properties that it returned.
+func Object(w io.Writer, path string, reply []any) {
+	write(w, func(b *strings.Builder) { object(b, path, arg(reply, 0)) })
+}
+
+// Objects writes the objects that a method returned with their properties.
+func Objects(w io.Writer, reply []any) {
+	objects, _ := arg(reply, 0).([]bus.Object)
 	write(w, func(b *strings.Builder) {
-		values(b, dict.Elems(), listing)
-		b.WriteByte('\n')
+		for _, o := range objects {
+			object(b, string(o.Path), o.Properties)
+		}
 	})
-}
-
-// Object writes the path of an object and its properties.
-func Object(w io.Writer, path string, dict bus.Value) {
-	io.WriteString(w, Safe(path)+"\n")
-	Properties(w, dict)
-}
-
-// Objects writes the objects of an array of paths with properties.
-func Objects(w io.Writer, array bus.Value) {
-	for object := range array.Elems() {
-		path, dict := object.Pair()
-		Object(w, path.Text(), dict)
-	}
 }
 
 // Signal writes the line of a changed property or of a signal without a layout
 // of its own.
-func Signal(w io.Writer, source, what string, args iter.Seq[bus.Value]) {
+func Signal(w io.Writer, source, what string, args []any) {
 	write(w, func(b *strings.Builder) {
-		pad(b, source, 12)
-		b.WriteByte(' ')
-		pad(b, what, 20)
-		b.WriteByte(' ')
+		head(b, source, what)
 		values(b, args, signal)
 		b.WriteByte('\n')
 	})
 }
 
-// Changed writes a signal that brings a list, which list writes.
-func Changed(w io.Writer, source, what string, list func(io.Writer)) {
-	write(w, func(b *strings.Builder) {
-		pad(b, source, 12)
-		b.WriteByte(' ')
-		pad(b, what, 20)
-		b.WriteString(" = {\n")
-		list(b)
-		b.WriteString("\n}\n")
-	})
+func object(b *strings.Builder, path string, dict any) {
+	b.WriteString(Safe(path) + "\n")
+	properties(b, dict)
 }
 
+func properties(b *strings.Builder, dict any) {
+	values(b, elems(dict), listing)
+	b.WriteByte('\n')
+}
+
+// head writes the two columns that begin a signal.
+func head(b *strings.Builder, source, what string) {
+	pad(b, Safe(source), 12)
+	b.WriteByte(' ')
+	pad(b, Safe(what), 20)
+	b.WriteByte(' ')
+}
+
+// entry is a dictionary entry of any types.
+type entry []any
+
 // values writes values and, in the style of their container, what they hold.
-func values(b *strings.Builder, all iter.Seq[bus.Value], s style) {
-	first := true
-	for v := range all {
-		if !first {
+func values(b *strings.Builder, all []any, s style) {
+	for i, v := range all {
+		if i > 0 {
 			b.WriteString(s.sep)
 		}
-		first = false
 		b.WriteString(s.before)
 		value(b, v, s)
 	}
 }
 
-func value(b *strings.Builder, v bus.Value, s style) {
-	switch v.Kind() {
-	case '(':
+func value(b *strings.Builder, v any, s style) {
+	switch v := v.(type) {
+	case string:
+		b.WriteString(Safe(v))
+	case bus.ObjectPath:
+		b.WriteString(Safe(string(v)))
+	case bus.Variant:
+		values(b, []any{v.Value}, s)
+	case bus.Entry:
+		values(b, []any{v.Key, v.Value}, style{"", s.dict, s.dict})
+	case entry:
+		values(b, v, style{"", s.dict, s.dict})
+	case bus.Struct, bus.Object:
 		b.WriteString("{ ")
-		values(b, v.Elems(), inGroup)
+		values(b, elems(v), inGroup)
 		b.WriteString(" }")
-	case 'a':
+	case bus.Dict, bus.Array, []bus.Object, []string, []bus.ObjectPath, []byte:
 		b.WriteString("[ ")
-		values(b, v.Elems(), inArray)
+		values(b, elems(v), inArray)
 		b.WriteString(" ]")
-	case '{':
-		values(b, v.Elems(), style{"", s.dict, s.dict})
-	case 'v':
-		values(b, v.Elems(), s)
-	case 's', 'o':
-		b.WriteString(Safe(v.Text()))
 	default:
 		b.WriteString(number(v))
 	}
 }
 
-func number(v bus.Value) string {
-	switch v.Kind() {
-	case 'b':
-		if v.Uint() == 0 {
-			return "False"
+func number(v any) string {
+	switch v := v.(type) {
+	case bool:
+		if v {
+			return "True"
 		}
-		return "True"
-	case 'y', 'q', 't':
-		return strconv.FormatUint(v.Uint(), 10)
-	case 'i', 'u': // the reference prints both as signed
-		return strconv.Itoa(int(int32(v.Uint())))
-	case 'd':
-		return strconv.FormatFloat(v.Double(), 'f', 6, 64)
+		return "False"
+	case byte:
+		return strconv.Itoa(int(v))
+	case uint16:
+		return strconv.Itoa(int(v))
+	case int32:
+		return strconv.Itoa(int(v))
+	case uint32: // the reference prints it as signed
+		return strconv.Itoa(int(int32(v)))
+	case uint64:
+		return strconv.FormatUint(v, 10)
+	case float64:
+		return strconv.FormatFloat(v, 'f', 6, 64)
 	}
-	return "<type " + string(v.Kind()) + ">"
+	return "<type " + bus.SignatureOf(v)[:1] + ">"
+}
+
+// elems returns what a container holds, and nothing for other values.
+func elems(v any) []any {
+	switch v := v.(type) {
+	case bus.Dict:
+		return list(v)
+	case []bus.Object:
+		return list(v)
+	case []string:
+		return list(v)
+	case []bus.ObjectPath:
+		return list(v)
+	case []byte:
+		return list(v)
+	case bus.Object:
+		return []any{v.Path, v.Properties}
+	case bus.Struct:
+		return v
+	case bus.Array:
+		return arrayElems(v)
+	}
+	return nil
+}
+
+// arrayElems returns an array's elements; the entries of a dictionary arrive as
+// groups of two.
+func arrayElems(array bus.Array) []any {
+	if !strings.HasPrefix(array.Elem, "{") {
+		return array.Items
+	}
+	var entries []any
+	for _, item := range array.Items {
+		if pair, ok := item.(bus.Struct); ok && len(pair) == 2 {
+			entries = append(entries, entry(pair))
+		}
+	}
+	return entries
+}
+
+func list[T any](items []T) []any {
+	all := make([]any, len(items))
+	for i, item := range items {
+		all[i] = item
+	}
+	return all
+}
+
+// arg returns value i of a message, or nil.
+func arg(values []any, i int) any {
+	if i < len(values) {
+		return values[i]
+	}
+	return nil
 }
 
 // pad writes text filled up to width bytes.
@@ -133,5 +198,5 @@ func pad(b *strings.Builder, text string, width int) {
 func write(w io.Writer, fill func(*strings.Builder)) {
 	var b strings.Builder
 	fill(&b)
-	io.WriteString(w, b.String())
+	_, _ = io.WriteString(w, b.String())
 }
