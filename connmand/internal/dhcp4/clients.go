@@ -102,7 +102,9 @@ type systemRandom struct{}
 
 func (systemRandom) Uint64() uint64 { return rand.Uint64() }
 
-// Stop ends the client. Nothing is reported any more.
+// Stop ends the client. Nothing is reported any more, and the lease is no
+// longer on file: a daemon that wants to go on with it after a restart just
+// ends its loop.
 func (c *client) Stop(release bool) {
 	if c.ended {
 		return

@@ -30,18 +30,18 @@ const (
 	maxName     = 253 // bytes of a domain name
 	maxLabel    = 63
 	maxURL      = 1024
+	maxWarnings = 16  // a server does not fill the log
 	classlessMS = 249 // Microsoft's code for option 121
 )
 
 // lease is an acknowledged lease. Times are those of the loop.
 type lease struct {
-	config   core.Lease
-	raw      []byte    // the acknowledgement
-	began    time.Time // when it was asked for
-	renew    time.Time // T1; zero: never
-	rebind   time.Time // T2
-	expire   time.Time // zero: never
-	warnings []error   // options that were refused
+	config core.Lease
+	raw    []byte    // the acknowledgement
+	began  time.Time // when it was asked for
+	renew  time.Time // T1; zero: never
+	rebind time.Time // T2
+	expire time.Time // zero: never
 }
 
 func (l *lease) address() netip.Addr { return l.config.IP.Address.Addr() }
@@ -153,6 +153,9 @@ type optionReader struct {
 }
 
 func (o *optionReader) refuse(code uint8, format string, args ...any) {
+	if len(o.warnings) == maxWarnings {
+		return
+	}
 	o.warnings = append(o.warnings, fmt.Errorf("option %d: "+format, append([]any{code}, args...)...))
 }
 

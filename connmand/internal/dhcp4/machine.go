@@ -114,11 +114,12 @@ type machine struct {
 	retry   time.Time // when to send again or to go on; zero: never
 	giveUp  time.Time // when to report that nobody answers; zero: reported, or bound
 
-	offer     reply // requesting: what was chosen
-	confirm   netip.Addr
-	held      *lease // in use, or being probed
-	refusals  int    // in a row
-	conflicts int    // in a row
+	offer     reply      // selecting: the second choice; requesting: what was chosen
+	avoid     netip.Addr // server that offered and did not give; second choice
+	confirm   netip.Addr // rebooting: the earlier address
+	held      *lease     // in use, or being probed
+	refusals  int        // in a row
+	conflicts int        // in a row
 }
 
 // Step tells the machine what happened and returns what to do about it, in
@@ -209,15 +210,15 @@ func (m *machine) begin(now time.Time, e begin) {
 }
 
 func (m *machine) end(giveBack bool) {
-	inUse := m.held != nil && m.state != probing
-	if giveBack && inUse {
-		l := m.held
-		m.do(direct{
-			message: m.id.encode(query{kind: release, xid: m.rand.Uint32(), current: l.address(), server: l.config.Server}),
-			from:    l.address(),
-			to:      l.config.Server,
-		})
+	if l := m.held; l != nil && m.state != probing {
 		m.do(keep{})
+		if giveBack {
+			m.do(direct{
+				message: m.id.encode(query{kind: release, xid: m.rand.Uint32(), current: l.address(), server: l.config.Server}),
+				from:    l.address(),
+				to:      l.config.Server,
+			})
+		}
 	}
 	*m = machine{id: m.id, check: m.check, rand: m.rand, actions: m.actions}
 }
@@ -226,6 +227,9 @@ func (m *machine) end(giveBack bool) {
 // request continues the exchange of its offer.
 func (m *machine) enter(now time.Time, s state) {
 	m.state, m.tries, m.retry = s, 0, time.Time{}
+	if s != requesting {
+		m.offer = reply{}
+	}
 	switch s {
 	case requesting:
 		m.send(now)
@@ -275,6 +279,8 @@ func (m *machine) tick(now time.Time) {
 	switch {
 	case m.state == waiting:
 		m.enter(now, selecting)
+	case m.state == selecting && m.offer.server.IsValid():
+		m.enter(now, requesting)
 	case m.state == requesting && m.tries >= requestTries:
 		m.startOver(now)
 	case m.state == rebooting && m.tries >= rebootTries:
@@ -326,16 +332,25 @@ func (m *machine) receive(now time.Time, r reply) {
 	switch {
 	case r.kind == offer:
 		if m.state == selecting {
-			if _, err := addressOf(r); err == nil {
-				m.offer = r
-				m.enter(now, requesting)
-			}
+			m.offered(now, r)
 		}
 	case m.state == selecting || !m.fromServer(r):
 	case r.kind == ack:
 		m.acknowledged(now, r)
 	case r.kind == nak:
 		m.startOver(now)
+	}
+}
+
+// offered takes the first offer that comes, but one of a server that did not
+// keep its last offer only when the time for others is over.
+func (m *machine) offered(now time.Time, r reply) {
+	if _, err := addressOf(r); err != nil {
+		return
+	}
+	m.offer = r
+	if r.server != m.avoid {
+		m.enter(now, requesting)
 	}
 }
 
@@ -358,6 +373,7 @@ func (m *machine) startOver(now time.Time) {
 		pause = m.backOff(m.refusals - 1)
 	}
 	m.refusals++
+	m.avoid = m.offer.server
 	if m.held != nil {
 		m.lose(now, core.DHCPLost{}, pause)
 	} else {
@@ -370,15 +386,15 @@ func (m *machine) acknowledged(now time.Time, r reply) {
 	if err != nil {
 		return
 	}
-	if len(warnings) > 0 {
-		m.do(refused{warnings})
-	}
 	l := newLease(config, r, m.asked)
 	if due(l.expire, now) {
 		return // came too late
 	}
 	had := m.held
 	m.held, m.giveUp = l, time.Time{}
+	if had == nil && len(warnings) > 0 {
+		m.do(refused{warnings})
+	}
 	if !m.check || had != nil && had.address() == l.address() {
 		m.bind(now)
 		return
@@ -403,7 +419,7 @@ func newLease(config core.Lease, r reply, began time.Time) *lease {
 func (m *machine) bind(now time.Time) {
 	m.enter(now, bound)
 	m.refusals, m.conflicts = 0, 0
-	m.offer = reply{}
+	m.avoid = netip.Addr{}
 	m.do(keep{m.held})
 	m.reportBound(now)
 }

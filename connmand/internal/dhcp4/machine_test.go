@@ -445,6 +445,33 @@ func TestTwoServers(t *testing.T) {
 	}
 }
 
+// A server that answers first and never keeps its offers does not keep the
+// machine from the other one; alone it is still asked.
+func TestServerThatOffersOnly(t *testing.T) {
+	other := netip.MustParseAddr("10.0.0.9")
+	s := newSim(t, func(q sent) [][]byte {
+		switch {
+		case q.kind() == discover:
+			return [][]byte{q.answer(offer, serverTwo, other), q.answer(offer, serverOne, addrOne)}
+		case bytes.Equal(q.Options[54], serverOne.AsSlice()):
+			return goodServer(q)
+		}
+		return nil
+	})
+	s.step(begin{})
+	s.run(20 * time.Second)
+	if l, ok := s.lease(); !ok || l.Server != serverOne {
+		t.Fatalf("%v; events %v", s.m.state, s.events)
+	}
+
+	s = newSim(t, nakAll)
+	s.step(begin{})
+	s.wantState(selecting)
+	s.server = goodServer
+	s.run(4 * time.Second)
+	s.wantState(bound)
+}
+
 func TestConflicts(t *testing.T) {
 	c := core.Conflict{Address: addrOne, Holder: "\x02\x00\x00\x00\x00\x99"}
 	s := newSim(t, goodServer)
@@ -490,7 +517,7 @@ func TestEnd(t *testing.T) {
 		s.step(begin{})
 		s.step(end{give})
 		s.wantState(stopped)
-		if n := s.count(release); n == 1 != give || (s.kept == nil) != give {
+		if n := s.count(release); (n == 1) != give || s.kept != nil {
 			t.Errorf("release %v: %d sent, kept %v", give, n, s.kept)
 		}
 		if !s.m.wake().IsZero() || s.m.listening() || s.m.watched().IsValid() || s.m.unicasting().IsValid() {
@@ -522,7 +549,7 @@ func TestFlap(t *testing.T) {
 		}, 0, false},
 		{bound, goodServer, time.Minute, false},
 		{probing, goodServer, 0, true},
-		{waiting, nakAll, 2 * time.Second, false},
+		{waiting, nakAll, 1500 * time.Millisecond, false},
 	} {
 		s := newSim(t, c.server)
 		s.m.check = c.check
