@@ -147,8 +147,8 @@ func (h *Host) enter() error {
 			return err
 		}
 	}
-	if err := unix.Mount(h.Path("/run"), "/run", "", unix.MS_BIND|unix.MS_REC, ""); err != nil {
-		return fmt.Errorf("mount /run: %w", err)
+	if err := bind(h.Path("/run"), "/run"); err != nil {
+		return err
 	}
 	// sysfs shows the network namespace of whoever mounted it. Read-only, it
 	// also tells daemons not to wait for udev. In a user namespace the kernel
@@ -163,8 +163,10 @@ func (h *Host) enter() error {
 	return nil
 }
 
+// bind takes what is mounted below from along: in a user namespace the kernel
+// insists.
 func bind(from, to string) error {
-	if err := unix.Mount(from, to, "", unix.MS_BIND, ""); err != nil {
+	if err := unix.Mount(from, to, "", unix.MS_BIND|unix.MS_REC, ""); err != nil {
 		return fmt.Errorf("bind %s to %s: %w", from, to, err)
 	}
 	return nil

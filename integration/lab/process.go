@@ -41,6 +41,8 @@ func (h *Host) Start(cmd *exec.Cmd) (*Process, error) {
 		cmd.SysProcAttr = &syscall.SysProcAttr{}
 	}
 	cmd.SysProcAttr.Pdeathsig = syscall.SIGKILL
+	// Only a program that reads the terminal is meant by its Ctrl-C.
+	cmd.SysProcAttr.Setpgid = cmd.Stdin == nil
 
 	p := &Process{cmd: cmd, done: make(chan struct{}), Log: out.Name()}
 	err = h.Do(func() error {
