@@ -245,6 +245,20 @@ func TestUnknownThings(t *testing.T) {
 	}
 }
 
+func TestMachineID(t *testing.T) {
+	b := bustest.Start(t)
+	serve(t, b)
+	want, err := os.ReadFile("/etc/machine-id")
+	if dbusID, dbusErr := os.ReadFile("/var/lib/dbus/machine-id"); dbusErr == nil {
+		want, err = dbusID, nil
+	}
+	var id string
+	answer := b.Dial(t).Object(testName, "/x").Call("org.freedesktop.DBus.Peer.GetMachineId", 0).Store(&id)
+	if (answer == nil) != (err == nil) || id != strings.TrimSpace(string(want)) {
+		t.Fatalf("%q, %v; the file says %q, %v", id, answer, want, err)
+	}
+}
+
 func TestNameTaken(t *testing.T) {
 	b := bustest.Start(t)
 	holder := b.Dial(t)

@@ -1,9 +1,12 @@
 package bus
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"strings"
+
+	"net.connman/pkg/loop"
 )
 
 // dispatch answers a method call. The errors and the freedom that Introspect
@@ -60,21 +63,21 @@ func (c *Conn) servePeer(call *Call) {
 	case "Ping":
 		call.answer(&message{kind: kindReply})
 	case "GetMachineId":
-		id, err := machineID()
-		if err != nil {
-			call.Error(Failed(err.Error()))
-			return
-		}
-		call.answer(&message{kind: kindReply}, id)
+		loop.Go(c.loop, "machine id", machineID, func(id string, err error) {
+			if err != nil {
+				call.Error(err)
+				return
+			}
+			call.answer(&message{kind: kindReply}, id)
+		})
 	default:
 		call.Error(&Error{"org.freedesktop.DBus.Error.UnknownMethod",
 			"Unknown method invoked on org.freedesktop.DBus.Peer interface"})
 	}
 }
 
-// machineID reads the machine's ID (machine-id(5)): two tiny local files, which
-// cannot hold the loop.
-func machineID() (string, error) {
+// machineID reads the machine's ID (machine-id(5)).
+func machineID(context.Context) (string, error) {
 	var b []byte
 	var err error
 	for _, file := range []string{"/var/lib/dbus/machine-id", "/etc/machine-id"} {

@@ -42,8 +42,7 @@
 // Names and paths are godbus's types, and the tests drive this package with
 // godbus as the other side. Its connection is not used because it decodes
 // dictionaries into maps, which forget their order, starts a goroutine per call,
-// which forgets the order of calls, converts arguments loosely, and ends the
-// connection on a message that it cannot decode.
+// which forgets the order of calls, and converts arguments loosely.
 //
 // File descriptors are not negotiated, so the bus delivers none to us.
 package bus

@@ -54,17 +54,11 @@ func writeInterface(x *strings.Builder, i Interface) {
 		if m.Deprecated {
 			x.WriteString(deprecated)
 		}
-		if m.NoReply {
-			x.WriteString(`<annotation name="org.freedesktop.DBus.Method.NoReply" value="true"/>`)
-		}
 		x.WriteString(`</method>`)
 	}
 	for _, s := range i.Signals {
 		x.WriteString(`<signal name="` + s.Name + `">`)
 		writeArgs(x, s.Args, "")
-		if s.Deprecated {
-			x.WriteString(deprecated)
-		}
 		x.WriteString("</signal>\n")
 	}
 	x.WriteString(`</interface>`)

@@ -21,15 +21,13 @@ type Method struct {
 	Name       string
 	In, Out    []Arg
 	Deprecated bool
-	NoReply    bool // announced only; what callers ask for decides
 	Handle     func(call *Call, args []any)
 }
 
 // Signal is a signal that an interface declares.
 type Signal struct {
-	Name       string
-	Args       []Arg
-	Deprecated bool
+	Name string
+	Args []Arg
 }
 
 // Arg is an argument of a method or signal.

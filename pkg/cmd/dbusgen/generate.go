@@ -74,7 +74,7 @@ func (g *generator) server(i iface) {
 	if len(i.Signals) > 0 {
 		g.printf("\t\tSignals: []bus.Signal{\n")
 		for _, s := range i.Signals {
-			g.printf("{Name: %q, Args: %s%s},\n", s.Name, argList(s.Args), flags(s.Annotations))
+			g.printf("{Name: %q, Args: %s},\n", s.Name, argList(s.Args))
 		}
 		g.printf("\t\t},\n")
 	}
@@ -90,8 +90,8 @@ func (g *generator) serverMethod(m method) {
 	if len(out) > 0 {
 		g.printf("Out: %s,\n", argList(out))
 	}
-	if f := flags(m.Annotations); f != "" {
-		g.printf("%s,\n", strings.TrimPrefix(f, ", "))
+	if m.deprecated() {
+		g.printf("Deprecated: true,\n")
 	}
 	values := make([]string, len(in))
 	for n, a := range in {
@@ -167,17 +167,6 @@ func argList(args []arg) string {
 		list = append(list, fmt.Sprintf("{Name: %q, Type: %q}", a.Name, a.Type))
 	}
 	return "[]bus.Arg{" + strings.Join(list, ", ") + "}"
-}
-
-func flags(annotations []annotation) string {
-	text := ""
-	if annotated(annotations, "org.freedesktop.DBus.Deprecated") {
-		text += ", Deprecated: true"
-	}
-	if annotated(annotations, "org.freedesktop.DBus.Method.NoReply") {
-		text += ", NoReply: true"
-	}
-	return text
 }
 
 func parameters(args []arg) string {

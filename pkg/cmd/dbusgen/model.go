@@ -4,6 +4,7 @@ import (
 	"encoding/xml"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"net.connman/pkg/bus"
@@ -32,9 +33,8 @@ type method struct {
 }
 
 type signal struct {
-	Name        string       `xml:"name,attr"`
-	Args        []arg        `xml:"arg"`
-	Annotations []annotation `xml:"annotation"`
+	Name string `xml:"name,attr"`
+	Args []arg  `xml:"arg"`
 }
 
 type arg struct {
@@ -131,13 +131,8 @@ func (m method) args(direction string) []arg {
 	return list
 }
 
-func annotated(list []annotation, name string) bool {
-	for _, a := range list {
-		if a.Name == name && a.Value == "true" {
-			return true
-		}
-	}
-	return false
+func (m method) deprecated() bool {
+	return slices.Contains(m.Annotations, annotation{"org.freedesktop.DBus.Deprecated", "true"})
 }
 
 // goTypes says which Go type stands for a D-Bus type among the arguments.
