@@ -42,7 +42,7 @@ build: $(PROGRAMS)
 
 bin/connmand: PACKAGE = ./connmand
 bin/connmanctl: PACKAGE = ./connmanctl
-bin/connmand-wait-online: PACKAGE = ./connmand/cmd/connmand-wait-online
+bin/connmand-wait-online: PACKAGE = ./connmanctl/cmd/connmand-wait-online
 
 # The go command knows best what has to be built again.
 $(PROGRAMS):

@@ -20,6 +20,7 @@ type Record struct {
 // them on, replies and signals alike.
 type Recorder struct {
 	conn *dbus.Conn
+	quit chan struct{}
 
 	mu      sync.Mutex // guards records and changed
 	records []Record
@@ -28,7 +29,7 @@ type Recorder struct {
 
 // Record starts to record everything on the bus.
 func (b *Bus) Record() (*Recorder, error) {
-	r := &Recorder{changed: make(chan struct{})}
+	r := &Recorder{quit: make(chan struct{}), changed: make(chan struct{})}
 	conn, err := b.Connect()
 	if err != nil {
 		return nil, err
@@ -40,15 +41,27 @@ func (b *Bus) Record() (*Recorder, error) {
 		return nil, fmt.Errorf("cannot record the bus: %w", call.Err)
 	}
 	// The connection drops what the channel cannot take; it takes more than
-	// any burst of the lab's. Closing the connection closes the channel.
+	// any burst of the lab's.
 	messages := make(chan *dbus.Message, 1<<16)
 	conn.Eavesdrop(messages)
-	go func() {
-		for m := range messages {
-			r.add(m)
-		}
-	}()
+	go r.listen(messages)
 	return r, nil
+}
+
+// listen ends with the recording, or when the bus is gone: then the connection
+// closes the channel.
+func (r *Recorder) listen(messages <-chan *dbus.Message) {
+	for {
+		select {
+		case m, ok := <-messages:
+			if !ok {
+				return
+			}
+			r.add(m)
+		case <-r.quit:
+			return
+		}
+	}
 }
 
 func (r *Recorder) add(m *dbus.Message) {
@@ -60,7 +73,13 @@ func (r *Recorder) add(m *dbus.Message) {
 }
 
 // Close ends the recording.
-func (r *Recorder) Close() { r.conn.Close() }
+func (r *Recorder) Close() {
+	// Taken away first: a connection that closes may still send to the channel
+	// that it has closed.
+	r.conn.Eavesdrop(nil)
+	close(r.quit)
+	r.conn.Close()
+}
 
 // Records returns what was recorded from position from on.
 func (r *Recorder) Records(from int) []Record {
