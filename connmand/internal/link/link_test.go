@@ -12,7 +12,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"go.uber.org/goleak"
 	"pgregory.net/rapid"
 
 	"net.connman/connmand/internal/kernel"
@@ -20,8 +19,6 @@ import (
 	"net.connman/pkg/loop"
 	"net.connman/pkg/netcfg"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // house is a table over a kernel in memory, in a synctest bubble.
 type house struct {
