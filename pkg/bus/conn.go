@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"os"
 	"sync"
 
 	"net.connman/pkg/loop"
@@ -48,12 +47,6 @@ type Conn struct {
 // before the loop runs. ctx bounds the dialling only; the connection lives until
 // Close.
 func Dial(ctx context.Context, l *loop.Loop, log *slog.Logger, address string) (*Conn, error) {
-	if address == "" {
-		address = os.Getenv("DBUS_SYSTEM_BUS_ADDRESS")
-	}
-	if address == "" {
-		address = systemBus
-	}
 	sock, err := dialSocket(ctx, address)
 	if err != nil {
 		return nil, fmt.Errorf("cannot connect to the bus: %w", err)
@@ -70,6 +63,7 @@ func Dial(ctx context.Context, l *loop.Loop, log *slog.Logger, address string) (
 		return nil, fmt.Errorf("cannot join the bus: %w", err)
 	}
 	l.AtTurnEnd(c.flush)
+	l.Post("bus", func() {}) // a first turn, to send what is asked for before the loop runs
 	c.reading.Go(func() { c.read(in) })
 	return c, nil
 }

@@ -3,7 +3,6 @@ package bus
 import (
 	"context"
 	"fmt"
-	"os"
 )
 
 // Observed is a message that a monitor saw.
@@ -27,9 +26,6 @@ var kindNames = map[kind]string{kindCall: "call", kindReply: "reply", kindError:
 // once nothing will be missed any more. It blocks, needs no loop, and needs the
 // bus's permission to monitor.
 func Monitor(ctx context.Context, address string, ready func(), observe func(Observed)) error {
-	if address == "" {
-		address = os.Getenv("DBUS_SYSTEM_BUS_ADDRESS")
-	}
 	sock, err := dialSocket(ctx, address)
 	if err != nil {
 		return fmt.Errorf("cannot connect to the bus: %w", err)

@@ -1,6 +1,7 @@
 package bus
 
 import (
+	"cmp"
 	"context"
 	"encoding/hex"
 	"errors"
@@ -24,9 +25,12 @@ const (
 )
 
 // dialSocket connects to the first address of a D-Bus address list that
-// answers.
+// answers. "" is the system bus.
 func dialSocket(ctx context.Context, addresses string) (*net.UnixConn, error) {
-	err := errors.New("empty address")
+	if addresses == "" {
+		addresses = cmp.Or(os.Getenv("DBUS_SYSTEM_BUS_ADDRESS"), systemBus)
+	}
+	var err error
 	for address := range strings.SplitSeq(addresses, ";") {
 		var path string
 		if path, err = socketPath(address); err != nil {
