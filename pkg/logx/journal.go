@@ -23,8 +23,9 @@ const (
 	maxRecord = 96 << 10
 )
 
-// writeTimeout is how long a record may wait for the journal to take it.
-const writeTimeout = 20 * time.Millisecond
+// writeTimeout is how long a record may wait for the journal to take it. It is
+// also what a busy machine may take to come around to the write.
+const writeTimeout = 250 * time.Millisecond
 
 // journal sends records in systemd's native protocol: fields as KEY=value
 // lines, or KEY, length and value when the value has line breaks.
