@@ -2,9 +2,11 @@ package lab
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/godbus/dbus/v5"
 )
@@ -24,12 +26,13 @@ type Daemon struct {
 	mu      sync.Mutex
 	answers map[string]Answer // by "path interface.Member", "interface.Member" or "Member"
 	calls   []string
+	came    chan struct{} // holds a token when calls grew
 }
 
 // StartDaemon connects a daemon that owns names and stops it when the test ends.
 func StartDaemon(t testing.TB, bus *Bus, names ...string) *Daemon {
 	t.Helper()
-	d := &Daemon{answers: make(map[string]Answer)}
+	d := &Daemon{answers: make(map[string]Answer), came: make(chan struct{}, 1)}
 	conn, err := dbus.Connect(bus.Address, dbus.WithIncomingInterceptor(d.intercept))
 	if err != nil {
 		t.Fatal(err)
@@ -37,11 +40,17 @@ func StartDaemon(t testing.TB, bus *Bus, names ...string) *Daemon {
 	d.conn = conn
 	t.Cleanup(d.Stop)
 	for _, name := range names {
-		if _, err := conn.RequestName(name, dbus.NameFlagDoNotQueue); err != nil {
-			t.Fatal(err)
-		}
+		d.Own(t, name)
 	}
 	return d
+}
+
+// Own takes a name on the bus.
+func (d *Daemon) Own(t testing.TB, name string) {
+	t.Helper()
+	if _, err := d.conn.RequestName(name, dbus.NameFlagDoNotQueue); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // Stop makes the daemon leave the bus.
@@ -62,6 +71,20 @@ func (d *Daemon) Calls() []string {
 	calls := d.calls
 	d.calls = nil
 	return calls
+}
+
+// Await waits for a call, given as Calls would return it, and forgets those
+// before it.
+func (d *Daemon) Await(t testing.TB, call string) {
+	t.Helper()
+	late := time.After(20 * time.Second)
+	for !slices.Contains(d.Calls(), call) {
+		select {
+		case <-d.came:
+		case <-late:
+			t.Fatalf("nobody called %s", call)
+		}
+	}
 }
 
 // Emit sends a signal with values of the given signature.
@@ -116,6 +139,10 @@ func (d *Daemon) answerTo(path, method, member string, args []any) Answer {
 	defer d.mu.Unlock()
 	call := path + " " + method
 	d.calls = append(d.calls, strings.TrimRight(call+" "+fmt.Sprint(args...), " "))
+	select {
+	case d.came <- struct{}{}:
+	default:
+	}
 	for _, key := range []string{call, method, member} {
 		if answer, ok := d.answers[key]; ok {
 			return answer

@@ -1,0 +1,233 @@
+package main
+
+import (
+	"io"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/creack/pty"
+
+	"net.connman/connmanctl/internal/command"
+	"net.connman/connmanctl/internal/lab"
+)
+
+const prompt = "connmanctl> "
+
+// console is a client at a terminal.
+type console struct {
+	t     *testing.T
+	tty   *os.File
+	text  chan string
+	seen  string // what came since the last expectation
+	ended chan error
+	code  func() int
+}
+
+func openConsole(t *testing.T, bus *lab.Bus) *console {
+	t.Helper()
+	cmd := client(deadline(t), bus)
+	tty, err := pty.StartWithSize(cmd, &pty.Winsize{Rows: 50, Cols: 120})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &console{t: t, tty: tty, text: make(chan string), ended: make(chan error, 1), code: func() int { return cmd.ProcessState.ExitCode() }}
+	go func() {
+		buf := make([]byte, 4096)
+		for {
+			n, err := tty.Read(buf)
+			if err != nil {
+				close(c.text)
+				c.ended <- cmd.Wait()
+				return
+			}
+			c.text <- string(buf[:n])
+		}
+	}()
+	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = tty.Close() })
+	return c
+}
+
+// expect waits until the terminal has shown text.
+func (c *console) expect(text string) {
+	c.t.Helper()
+	late := time.After(patience)
+	for {
+		if i := strings.Index(c.seen, text); i >= 0 {
+			c.seen = c.seen[i+len(text):]
+			return
+		}
+		select {
+		case more, ok := <-c.text:
+			if !ok {
+				c.t.Fatalf("ended without showing %q; showed %.2000q", text, c.seen)
+			}
+			c.seen += more
+		case <-late:
+			c.t.Fatalf("did not show %q; showed %.2000q", text, c.seen)
+		}
+	}
+}
+
+func (c *console) typeIn(keys string) {
+	c.t.Helper()
+	if _, err := io.WriteString(c.tty, keys); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+// expectEnd waits until the client has left.
+func (c *console) expectEnd(status command.Status) {
+	c.t.Helper()
+	go func() {
+		for range c.text {
+		}
+	}()
+	select {
+	case <-c.ended:
+	case <-time.After(patience):
+		c.t.Fatal("does not end")
+	}
+	if got := c.code(); got != int(status) {
+		c.t.Errorf("status %d, want %d", got, status)
+	}
+}
+
+func TestConsole(t *testing.T) {
+	w := newWorld(t)
+	c := openConsole(t, w.Bus)
+	c.expect(prompt)
+	c.typeIn("state\r")
+	c.expect("  State = online\r\n  OfflineMode = False\r\n")
+	c.typeIn("connect locked\r")
+	c.expect("Error /net/connman/service/locked: Permission denied")
+	c.typeIn("bogus\r")
+	c.expect("Error 'bogus': Unknown command")
+	c.expect(prompt)
+	c.typeIn("quit\r")
+	c.expectEnd(command.Worked)
+}
+
+func TestConsoleKeys(t *testing.T) {
+	w := newWorld(t)
+	for name, keys := range map[string]string{"Ctrl-D": "\x04", "Ctrl-C": "\x03", "exit": "exit\r"} {
+		t.Run(name, func(t *testing.T) {
+			c := openConsole(t, w.Bus)
+			c.expect(prompt)
+			c.typeIn(keys)
+			c.expectEnd(command.Worked)
+		})
+	}
+	t.Run("Ctrl-C drops a line", func(t *testing.T) {
+		c := openConsole(t, w.Bus)
+		c.expect(prompt)
+		c.typeIn("connect wifi_1\x03")
+		c.expect("^C")
+		c.expect(prompt)
+		c.typeIn("services wifi_7\r")
+		c.expect("/net/connman/service/wifi_7\r\n")
+		for _, call := range w.Calls() {
+			if strings.HasSuffix(call, ".Connect") {
+				t.Errorf("the line was carried out: %s", call)
+			}
+		}
+		c.typeIn("\x04")
+		c.expectEnd(command.Worked)
+	})
+}
+
+// TestConsoleSignal: a signal's line comes above the line being typed, which is
+// whole afterwards.
+func TestConsoleSignal(t *testing.T) {
+	w := newWorld(t)
+	c := openConsole(t, w.Bus)
+	c.expect(prompt)
+	c.typeIn("monitor manager\r")
+	c.typeIn("services wifi_7")
+	c.expect("services wifi_7")
+	w.Await(t, "/ net.connman.Manager.GetTechnologies")
+	stop := make(chan struct{})
+	go func() { // until the bus has taken the match
+		for {
+			select {
+			case <-stop:
+				return
+			case <-time.After(10 * time.Millisecond):
+				_ = w.Emit("/", "net.connman.Manager", "PropertyChanged", "sv", "State", lab.Variant("ready"))
+			}
+		}
+	}()
+	c.expect("\x1b[2K\rManager                           State = ready\r\n") // on a cleared line
+	close(stop)
+	c.expect(prompt + "services wifi_7")
+	c.typeIn("\r")
+	c.expect("/net/connman/service/wifi_7\r\n")
+	c.typeIn("quit\r")
+	c.expectEnd(command.Worked)
+}
+
+func TestConsoleCompletion(t *testing.T) {
+	w := newWorld(t)
+	c := openConsole(t, w.Bus)
+	c.expect(prompt)
+	w.Await(t, "/ net.connman.Manager.GetTechnologies")
+	c.typeIn("technologies\r") // answered behind the lists that completion asked for
+	c.expect("/net/connman/technology/wifi\r\n")
+	c.typeIn("services ether\t")
+	c.expect("services ethernet_027702000002_cable ")
+	c.typeIn("\r")
+	c.expect("/net/connman/service/ethernet_027702000002_cable\r\n")
+	c.typeIn("quit\r")
+	c.expectEnd(command.Worked)
+}
+
+func TestConsoleDaemonReturns(t *testing.T) {
+	bus := lab.StartBus(t)
+	c := openConsole(t, bus)
+	c.expect("Error getting services: The name net.connman was not provided by any .service files")
+	c.expect("Error getting VPN connections: The name net.connman.vpn was not provided by any .service files")
+	c.expect("Error getting technologies: ")
+	daemon := lab.StartDaemon(t, bus)
+	w := &world{bus, daemon}
+	w.script()
+	daemon.Own(t, "net.connman")
+	daemon.Await(t, "/ net.connman.Manager.GetTechnologies")
+	c.typeIn("technologies\r")
+	c.expect("/net/connman/technology/wifi\r\n")
+	c.typeIn("scan wif\t\r")
+	c.expect("Scan completed for wifi")
+	daemon.Stop()
+	c.typeIn("state\r")
+	c.expect("Error: The name net.connman was not provided by any .service files")
+	bus.Stop()
+	c.expect("Error: The connection to the message bus is gone")
+	c.expectEnd(command.NoDaemon)
+}
+
+// TestPipe: without a terminal lines are carried out one after the other and
+// only their answers are printed.
+func TestPipe(t *testing.T) {
+	w := newWorld(t)
+	tests := []struct {
+		name, in, stdout, stderr string
+		status                   command.Status
+	}{
+		{"nothing", "", "", "", command.Worked},
+		{"in order", "scan wifi\nconnect wifi_1\n\n   \nscan ethernet", "Scan completed for wifi\nConnected wifi_1\nScan completed for ethernet\n", "", command.Worked},
+		{"until quit", "scan wifi\nquit\nscan wifi\n", "Scan completed for wifi\n", "", command.Worked},
+		{"the last fails", "scan wifi\nconnect locked\n", "Scan completed for wifi\n", "Error /net/connman/service/locked: Permission denied\n", command.Refused},
+		{"the last works", "bogus\nscan wifi\n", "Scan completed for wifi\n", "Error 'bogus': Unknown command\n", command.Worked},
+		{"a monitor does not hold it", "monitor\nscan wifi\n", "Scan completed for wifi\n", "", command.Worked},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			cmd := client(deadline(t), w.Bus)
+			cmd.Stdin = strings.NewReader(tt.in)
+			got := finish(t, cmd)
+			if got.Stdout != tt.stdout || got.Stderr != tt.stderr || got.status != int(tt.status) {
+				t.Errorf("status %d, printed %q and %q", got.status, got.Stdout, got.Stderr)
+			}
+		})
+	}
+}
