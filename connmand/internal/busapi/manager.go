@@ -14,7 +14,7 @@ func (a *API) managerChanged(p core.Property) {
 	if p == core.PropOfflineMode {
 		name, value = connman.ManagerOfflineMode, a.core.OfflineMode()
 	}
-	a.conn.Emit(managerPath, connman.InterfaceManager, "PropertyChanged", name, bus.Variant{Value: value})
+	connman.EmitManagerPropertyChanged(a.conn, managerPath, name, bus.Variant{Value: value})
 }
 
 func (m manager) GetProperties(call *bus.Call) {

@@ -67,7 +67,7 @@ func (s *services) changed(c core.Change) {
 		return
 	}
 	name, value := property(c)
-	s.api.conn.Emit(view.path, connman.InterfaceService, "PropertyChanged", name, bus.Variant{Value: value})
+	connman.EmitServicePropertyChanged(s.api.conn, view.path, name, bus.Variant{Value: value})
 }
 
 func (s *services) reordered() { s.dirty = true }
@@ -100,7 +100,7 @@ func (s *services) send() {
 	if gone == nil {
 		gone = []bus.ObjectPath{}
 	}
-	s.api.conn.Emit(managerPath, connman.InterfaceManager, "ServicesChanged", list, gone)
+	connman.EmitManagerServicesChanged(s.api.conn, managerPath, list, gone)
 	clear(s.new)
 	s.gone = nil
 }

@@ -33,7 +33,7 @@ func technologyProperties(t *core.Technology) bus.Dict {
 
 func (a *API) technologyAdded(t *core.Technology) {
 	path := pathOf(t)
-	a.conn.Emit(managerPath, connman.InterfaceManager, "TechnologyAdded", path, technologyProperties(t))
+	connman.EmitManagerTechnologyAdded(a.conn, managerPath, path, technologyProperties(t))
 	if err := a.conn.Export(path, connman.ServeTechnology(technology{a, t})); err != nil {
 		a.log.Error("cannot show technology", "err", err)
 	}
@@ -41,7 +41,7 @@ func (a *API) technologyAdded(t *core.Technology) {
 
 func (a *API) technologyRemoved(t *core.Technology) {
 	path := pathOf(t)
-	a.conn.Emit(managerPath, connman.InterfaceManager, "TechnologyRemoved", path)
+	connman.EmitManagerTechnologyRemoved(a.conn, managerPath, path)
 	a.conn.Unexport(path)
 }
 
@@ -50,7 +50,7 @@ func (a *API) technologyChanged(t *core.Technology, p core.Property) {
 	if p == core.PropConnected {
 		name, value = connman.TechnologyConnected, t.Connected()
 	}
-	a.conn.Emit(pathOf(t), connman.InterfaceTechnology, "PropertyChanged", name, bus.Variant{Value: value})
+	connman.EmitTechnologyPropertyChanged(a.conn, pathOf(t), name, bus.Variant{Value: value})
 }
 
 func (t technology) GetProperties(call *bus.Call) { call.Reply(technologyProperties(t.t)) }
