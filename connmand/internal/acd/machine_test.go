@@ -59,7 +59,7 @@ func (s *sim) run(d time.Duration) {
 	s.now = end
 }
 
-// free runs a machine until its address is free.
+// freeSim runs a machine until its address is free.
 func freeSim(t *testing.T) *sim {
 	t.Helper()
 	s := newSim(1)

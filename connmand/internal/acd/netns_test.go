@@ -16,41 +16,14 @@ import (
 	"time"
 
 	"net.connman/connmand/internal/core"
+	"net.connman/connmand/internal/kernel/netnstest"
 	"net.connman/pkg/loop"
 )
 
-const insideEnv = "CONNMAN_TEST_INSIDE"
-
-// isolate runs the calling test again in a network namespace of its own and
-// reports whether the caller is that run.
-func isolate(t *testing.T) bool {
-	t.Helper()
-	if os.Getenv(insideEnv) != "" {
-		return true
-	}
-	cmd := exec.Command(os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v", "-test.timeout=1m")
-	cmd.Env = append(os.Environ(), insideEnv+"=1")
-	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET, Pdeathsig: syscall.SIGKILL}
-	out, err := cmd.CombinedOutput()
-	t.Logf("%s", out)
-	if err != nil {
-		t.Fatalf("in its namespace: %v", err)
-	}
-	return false
-}
-
-func ip(t *testing.T, args string) {
-	t.Helper()
-	if out, err := exec.Command("ip", strings.Fields(args)...).CombinedOutput(); err != nil {
-		t.Fatalf("ip %s: %v: %s", args, err, out)
-	}
-}
+func TestMain(m *testing.M) { os.Exit(netnstest.Main(m)) }
 
 // A kernel at the other end of the wire has one of two addresses.
 func TestAgainstKernel(t *testing.T) {
-	if !isolate(t) {
-		return
-	}
 	peer := exec.Command("sh", "-c", "echo ready && read line")
 	peer.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET, Pdeathsig: syscall.SIGKILL}
 	out, err := peer.StdoutPipe()
@@ -66,19 +39,20 @@ func TestAgainstKernel(t *testing.T) {
 	}
 	defer func() { in.Close(); peer.Wait() }()
 	out.Read(make([]byte, 8))
-	ip(t, "link add c0 type veth peer name s0")
+	netnstest.IP(t, "link add c0 type veth peer name s0")
+	defer netnstest.IP(t, "link del c0")
 	far, err := net.InterfaceByName("s0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	pid := strconv.Itoa(peer.Process.Pid)
-	ip(t, "link set s0 netns "+pid)
+	netnstest.IP(t, "link set s0 netns "+pid)
 	for _, args := range []string{"addr add 10.9.0.1/24 dev s0", "link set s0 up"} {
 		if out, err := exec.Command("nsenter", append([]string{"-n", "-t", pid, "ip"}, strings.Fields(args)...)...).CombinedOutput(); err != nil {
 			t.Fatalf("%v: %s", err, out)
 		}
 	}
-	ip(t, "link set c0 up")
+	netnstest.IP(t, "link set c0 up")
 	near, err := net.InterfaceByName("c0")
 	if err != nil {
 		t.Fatal(err)

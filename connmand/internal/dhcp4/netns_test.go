@@ -19,39 +19,19 @@ import (
 
 	"net.connman/connmand/internal/acd"
 	"net.connman/connmand/internal/core"
+	"net.connman/connmand/internal/kernel/netnstest"
 	"net.connman/pkg/loop"
 )
 
-const insideEnv = "CONNMAN_TEST_INSIDE"
+func TestMain(m *testing.M) { os.Exit(netnstest.Main(m)) }
 
-// isolate runs the calling test again in network and mount namespaces of its
-// own and reports whether the caller is that run.
-func isolate(t *testing.T) bool {
+// addAtPeer gives the machine at the other end one more address.
+func addAtPeer(t *testing.T, peer *exec.Cmd, a netip.Addr) {
 	t.Helper()
-	if os.Getenv(insideEnv) != "" {
-		return true
-	}
-	cmd := exec.Command(os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v", "-test.timeout=2m")
-	cmd.Env = append(os.Environ(), insideEnv+"=1")
-	cmd.SysProcAttr = &syscall.SysProcAttr{
-		Cloneflags: syscall.CLONE_NEWNET | syscall.CLONE_NEWNS,
-		Pdeathsig:  syscall.SIGKILL,
-	}
-	out, err := cmd.CombinedOutput()
-	t.Logf("%s", out)
+	out, err := exec.Command("nsenter", "-n", "-t", strconv.Itoa(peer.Process.Pid), "ip", "addr", "add", a.String()+"/32", "dev", "s0").CombinedOutput()
 	if err != nil {
-		t.Fatalf("in its namespace: %v", err)
+		t.Fatalf("%v: %s", err, out)
 	}
-	return false
-}
-
-func run(t *testing.T, args ...string) string {
-	t.Helper()
-	out, err := exec.Command(args[0], args[1:]...).CombinedOutput()
-	if err != nil {
-		t.Fatalf("%s: %v: %s", strings.Join(args, " "), err, out)
-	}
-	return string(out)
 }
 
 // peer starts a shell command in a network namespace of its own, joined to
@@ -70,8 +50,9 @@ func peer(t *testing.T, command string) *exec.Cmd {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
-	run(t, "ip", "link", "add", "c0", "type", "veth", "peer", "name", "s0", "netns", strconv.Itoa(cmd.Process.Pid))
-	run(t, "ip", "link", "set", "c0", "up")
+	netnstest.IP(t, "link add c0 type veth peer name s0 netns "+strconv.Itoa(cmd.Process.Pid))
+	t.Cleanup(func() { netnstest.IP(t, "link del c0") })
+	netnstest.IP(t, "link set c0 up")
 	io.WriteString(in, "go\n")
 	return cmd
 }
@@ -148,9 +129,6 @@ func serverReady(t *testing.T, cmd *exec.Cmd) {
 }
 
 func TestLeaseFromDnsmasq(t *testing.T) {
-	if !isolate(t) {
-		return
-	}
 	dir := t.TempDir()
 	serverReady(t, peer(t, dnsmasq(t, dir, "--dhcp-option=option:ntp-server,10.9.0.3", "--dhcp-option=252,http://wpad.example/p.dat",
 		"--dhcp-option=option:domain-search,a.example,b.a.example", "--dhcp-option=121,10.8.0.0/16,10.9.0.7,0.0.0.0/0,10.9.0.1")))
@@ -167,16 +145,13 @@ func TestLeaseFromDnsmasq(t *testing.T) {
 	if !strings.Contains(leases(), "box") {
 		t.Errorf("server knows %q, want the host name box", leases())
 	}
-	run(t, "ip", "addr", "add", l.IP.Address.String(), "dev", "c0")
+	netnstest.IP(t, "addr add "+l.IP.Address.String()+" dev c0")
 	stop(true)
 	await(t, "lease released", func() bool { return leases() == "" })
 }
 
 // Speed: many leases one after the other from one server.
 func TestRepeatedLeases(t *testing.T) {
-	if !isolate(t) {
-		return
-	}
 	serverReady(t, peer(t, dnsmasq(t, t.TempDir())))
 	h := newHarness(t, Config{})
 	link := linkOf(t, "c0")
@@ -195,14 +170,11 @@ func TestRepeatedLeases(t *testing.T) {
 // Time that passes while the machine sleeps brings the renewal, which goes to
 // the server directly, and the rebinding, which goes to all.
 func TestRenewalFromDnsmasq(t *testing.T) {
-	if !isolate(t) {
-		return
-	}
 	serverReady(t, peer(t, dnsmasq(t, t.TempDir())))
 	h := newHarness(t, Config{})
 	h.start(core.DHCPRequest{Link: linkOf(t, "c0")})
 	l := h.bound(t)
-	run(t, "ip", "addr", "add", l.IP.Address.String(), "dev", "c0")
+	netnstest.IP(t, "addr add "+l.IP.Address.String()+" dev c0")
 	sleep := func(d time.Duration) { h.loop.Post("resume", func() { h.loop.Resumed(d) }) }
 	for _, d := range []time.Duration{61 * time.Second, 106 * time.Second} {
 		sleep(d)
@@ -213,9 +185,6 @@ func TestRenewalFromDnsmasq(t *testing.T) {
 }
 
 func TestDnsmasqRefusesAnotherNetworksAddress(t *testing.T) {
-	if !isolate(t) {
-		return
-	}
 	serverReady(t, peer(t, dnsmasq(t, t.TempDir(), "--dhcp-authoritative")))
 	h := newHarness(t, Config{})
 	began := time.Now()
@@ -229,12 +198,8 @@ func TestDnsmasqRefusesAnotherNetworksAddress(t *testing.T) {
 
 // The only address that the server has to give is in use.
 func TestDeclineToDnsmasq(t *testing.T) {
-	if !isolate(t) {
-		return
-	}
-	server := peer(t, dnsmasq(t, t.TempDir(), "--dhcp-range=10.9.0.200,10.9.0.200,2m", "--dhcp-ignore-clid"))
+	server := peer(t, dnsmasq(t, t.TempDir()))
 	serverReady(t, server)
-	run(t, "nsenter", "-n", "-t", strconv.Itoa(server.Process.Pid), "ip", "addr", "add", "10.9.0.77/24", "dev", "s0")
 	h := newHarness(t, Config{})
 	h.clients.cfg.Conflicts = acd.New(h.loop, slog.New(slog.DiscardHandler))
 	link := linkOf(t, "c0")
@@ -247,7 +212,7 @@ func TestDeclineToDnsmasq(t *testing.T) {
 		a = <-got
 		return a.IsValid()
 	})
-	run(t, "nsenter", "-n", "-t", strconv.Itoa(server.Process.Pid), "ip", "addr", "add", a.String()+"/32", "dev", "s0")
+	addAtPeer(t, server, a)
 	select {
 	case e := <-h.events:
 		lost, ok := e.(core.DHCPLost)
@@ -261,16 +226,13 @@ func TestDeclineToDnsmasq(t *testing.T) {
 
 // A daemon that was killed finds its lease again.
 func TestRestartWithDnsmasq(t *testing.T) {
-	if !isolate(t) {
-		return
-	}
 	serverReady(t, peer(t, dnsmasq(t, t.TempDir())))
 	cfg := Config{Dir: filepath.Join(t.TempDir(), "leases"), OnLink: func(_ int, a netip.Addr) bool { return a.IsValid() }}
 	link := linkOf(t, "c0")
 	h := newHarness(t, cfg)
 	h.start(core.DHCPRequest{Link: link})
 	l := h.bound(t)
-	await(t, "lease on file", func() bool { f, _ := filepath.Glob(cfg.Dir + "/*"); return len(f) == 1 })
+	await(t, "lease on file", func() bool { f, _ := filepath.Glob(cfg.Dir + "/*[0-9a-f]"); return len(f) == 1 })
 	again := newHarness(t, cfg)
 	began := time.Now()
 	again.start(core.DHCPRequest{Link: link, Last: l.IP.Address.Addr()})
@@ -301,9 +263,6 @@ func dhcpd(t *testing.T) string {
 
 func TestLeaseFromISC(t *testing.T) {
 	server := dhcpd(t)
-	if !isolate(t) {
-		return
-	}
 	dir := t.TempDir()
 	conf, leases := filepath.Join(dir, "conf"), filepath.Join(dir, "leases")
 	err := os.WriteFile(conf, []byte(`authoritative; default-lease-time 12; min-lease-time 12; max-lease-time 12;
@@ -326,7 +285,7 @@ option domain-name-servers 10.9.0.1; option interface-mtu 1400; }
 	if l.IP.MTU != 1400 || l.Domainname != "isc.example" || l.IP.Gateway.String() != "10.9.0.1" || len(l.DNS.Servers) != 1 {
 		t.Errorf("lease %+v", l)
 	}
-	run(t, "ip", "addr", "add", l.IP.Address.String(), "dev", "c0")
+	netnstest.IP(t, "addr add "+l.IP.Address.String()+" dev c0")
 	if again := h.bound(t); again.IP.Address != l.IP.Address {
 		t.Errorf("renewed as %+v", again)
 	}

@@ -7,44 +7,17 @@ import (
 	"log/slog"
 	"net"
 	"os"
-	"os/exec"
-	"strings"
-	"syscall"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"net.connman/connmand/internal/core"
+	"net.connman/connmand/internal/kernel/netnstest"
 	"net.connman/pkg/loop"
 )
 
-const insideEnv = "CONNMAN_TEST_INSIDE"
-
-// isolate runs the calling test again in a network namespace of its own and
-// reports whether the caller is that run.
-func isolate(t *testing.T) bool {
-	t.Helper()
-	if os.Getenv(insideEnv) != "" {
-		return true
-	}
-	cmd := exec.Command(os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v", "-test.timeout=1m")
-	cmd.Env = append(os.Environ(), insideEnv+"=1")
-	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET, Pdeathsig: syscall.SIGKILL}
-	out, err := cmd.CombinedOutput()
-	t.Logf("%s", out)
-	if err != nil {
-		t.Fatalf("in its namespace: %v", err)
-	}
-	return false
-}
-
-func ip(t *testing.T, args string) {
-	t.Helper()
-	if out, err := exec.Command("ip", strings.Fields(args)...).CombinedOutput(); err != nil {
-		t.Fatalf("ip %s: %v: %s", args, err, out)
-	}
-}
+func TestMain(m *testing.M) { os.Exit(netnstest.Main(m)) }
 
 func index(t *testing.T, name string) int {
 	t.Helper()
@@ -69,13 +42,11 @@ func parseHeard(p Packet) (heard, error) {
 // One socket hears all links, only what its filter passes and parse accepts,
 // goes on when a link goes down, and is quiet after Close.
 func TestSocket(t *testing.T) {
-	if !isolate(t) {
-		return
-	}
-	ip(t, "link add a0 type veth peer name a1")
-	ip(t, "link add b0 type veth peer name b1")
+	netnstest.IP(t, "link add a0 type veth peer name a1")
+	netnstest.IP(t, "link add b0 type veth peer name b1")
+	defer netnstest.IP(t, "link del b0")
 	for _, name := range []string{"a0", "a1", "b0", "b1"} {
-		ip(t, "link set "+name+" up")
+		netnstest.IP(t, "link set "+name+" up")
 	}
 	l := loop.New(slog.New(slog.DiscardHandler))
 	ctx, cancel := context.WithCancel(t.Context())
@@ -132,8 +103,8 @@ func TestSocket(t *testing.T) {
 	expect("a0", "one")
 	send("b1", AppendUDP(nil, datagram("two")))
 	expect("b0", "two")
-	ip(t, "link set a0 down")
-	ip(t, "link del a0")
+	netnstest.IP(t, "link set a0 down")
+	netnstest.IP(t, "link del a0")
 	send("b0", AppendUDP(nil, datagram("three")))
 	expect("b1", "three")
 	link := index(t, "b1")
