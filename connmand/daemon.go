@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"os"
 	"path/filepath"
 	"slices"
 	"time"
@@ -60,6 +61,9 @@ func assemble(o options, cfg config.Config, log *slog.Logger) (d *daemon, err er
 	if err != nil {
 		return nil, err
 	}
+	if err := os.MkdirAll(settings.DefaultDir, 0o755); err != nil {
+		return nil, fmt.Errorf("cannot keep settings: %w", err)
+	}
 	store, global, err := settings.Open(d.loop, log, settings.DefaultDir)
 	if err != nil {
 		return nil, err
@@ -76,6 +80,7 @@ func assemble(o options, cfg config.Config, log *slog.Logger) (d *daemon, err er
 	}
 	resolv := resolver.New(d.loop, log, cfg.ResolvConf)
 	d.onClose(func() {
+		d.loop.Wait()
 		if err := resolv.Close(); err != nil {
 			log.Warn("cannot restore resolv.conf", "err", err)
 		}

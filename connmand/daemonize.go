@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -24,20 +23,23 @@ func daemonize() error {
 		return fmt.Errorf("cannot start in the background: %w", err)
 	}
 	defer ours.Close()
-	c := exec.Command("/proc/self/exe", append(os.Args[1:], "--nodaemon")...)
-	c.Args[0] = os.Args[0]
-	c.Env = append(os.Environ(), readyVariable+"=1")
-	c.Stderr = os.Stderr
-	c.ExtraFiles = []*os.File{theirs}
-	c.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-	err = c.Start()
+	daemon, err := os.StartProcess("/proc/self/exe", append(os.Args, "--nodaemon"), &os.ProcAttr{
+		Env:   append(os.Environ(), readyVariable+"=1"),
+		Files: []*os.File{os.Stdin, os.Stdout, os.Stderr, theirs},
+		Sys:   &syscall.SysProcAttr{Setsid: true},
+	})
 	theirs.Close()
 	if err != nil {
 		return fmt.Errorf("cannot start in the background: %w", err)
 	}
-	if _, err := ours.Read(make([]byte, 1)); errors.Is(err, io.EOF) {
-		return fmt.Errorf("the daemon ended at once: %w", c.Wait())
-	} else if err != nil {
+	switch _, err := ours.Read(make([]byte, 1)); {
+	case errors.Is(err, io.EOF):
+		status, err := daemon.Wait()
+		if err != nil {
+			return fmt.Errorf("the daemon ended at once: %w", err)
+		}
+		return fmt.Errorf("the daemon ended at once: %v", status)
+	case err != nil:
 		return fmt.Errorf("cannot wait for the daemon: %w", err)
 	}
 	return nil
