@@ -33,16 +33,12 @@ func newRequester() (*requester, error) {
 		return nil, fmt.Errorf("cannot open a netlink socket: %w", err)
 	}
 	timeout := unix.NsecToTimeval(requestTimeout.Nanoseconds())
-	err = errors.Join(
-		s.SetSendTimeout(&timeout),
-		s.SetReceiveTimeout(&timeout),
-		s.SetExtAck(true),
-		unix.SetsockoptInt(s.GetFd(), unix.SOL_NETLINK, unix.NETLINK_GET_STRICT_CHK, 1),
-	)
-	if err != nil {
-		s.Close()
-		return nil, fmt.Errorf("cannot prepare a netlink socket: %w", err)
-	}
+	_ = s.SetSendTimeout(&timeout) // these two only note it
+	_ = s.SetReceiveTimeout(&timeout)
+	// Kernels that cannot say more (before 4.12) or select less (before 4.20)
+	// still do all that is asked.
+	_ = s.SetExtAck(true)
+	_ = unix.SetsockoptInt(s.GetFd(), unix.SOL_NETLINK, unix.NETLINK_GET_STRICT_CHK, 1)
 	return &requester{map[int]*nl.SocketHandle{unix.NETLINK_ROUTE: {Socket: s}}}, nil
 }
 

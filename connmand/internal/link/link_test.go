@@ -8,17 +8,21 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"pgregory.net/rapid"
 
+	"net.connman/connmand/internal/core"
 	"net.connman/connmand/internal/kernel"
 	"net.connman/connmand/internal/kernel/fake"
 	"net.connman/pkg/loop"
 	"net.connman/pkg/netcfg"
 )
+
+var _ core.Links = (*Table)(nil)
 
 // house is a table over a kernel in memory, in a synctest bubble.
 type house struct {
@@ -298,11 +302,10 @@ func TestVanishingLink(t *testing.T) {
 		l := eth(h.k, "eth0")
 		synctest.Wait()
 		var applied, up error
-		h.k.Fail(func(request string) error {
-			if strings.HasPrefix(request, "add address") {
-				go h.k.RemoveLink(l.Index) // as soon as the kernel is free
-			}
-			return nil
+		vanish := sync.OnceFunc(func() { go h.k.RemoveLink(l.Index) }) // as soon as the kernel is free
+		h.k.Fail(func(string) error {
+			vanish()
+			return kernel.ErrNoLink
 		})
 		h.on(func() {
 			h.table.Apply(l.Index, config("10.0.0.2/24", "10.0.0.1", 5), func(e error) { applied = e })

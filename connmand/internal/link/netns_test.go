@@ -265,6 +265,35 @@ func TestRestartIsSilent(t *testing.T) {
 	}
 }
 
+// What the C daemon leaves when it crashes: routes without an owner, a host
+// route to the router among them. Ours take their place; others stay.
+func TestTakesOverFromTheCDaemon(t *testing.T) {
+	first := open(t)
+	index := cable(t, first)
+	first.close()
+	netnstest.Batch(t, "addr add 10.3.0.2/24 broadcast 10.3.0.255 dev lan0\n"+
+		"route add 10.3.0.1 dev lan0 scope link\nroute add default via 10.3.0.1 dev lan0\n"+
+		"route add 10.55.0.1 via 10.3.0.1 dev lan0\nroute add 10.66.0.0/16 via 10.3.0.1 dev lan0\n")
+	h := open(t)
+	h.await("lan0", func() bool { return h.table.Observed(index).MTU != 0 })
+	stop, gaps := make(chan struct{}), make(chan int, 1)
+	go func() { gaps <- countGaps(stop) }()
+	want := config("10.3.0.2/24", "10.3.0.1", 10)
+	want.Addrs[0].Broadcast = netip.MustParseAddr("10.3.0.255")
+	h.apply(index, want)
+	close(stop)
+	if n := <-gaps; n > 0 {
+		t.Errorf("there was no way out %d times", n)
+	}
+	got := strings.Fields(strings.ReplaceAll(netnstest.IP(t, "-4 route show proto boot dev lan0"), "\n", " "))
+	if fmt.Sprint(got) != "[10.66.0.0/16 via 10.3.0.1]" {
+		t.Errorf("routes without owner are %v", got)
+	}
+	if out := netnstest.IP(t, "-4 route show default"); strings.Count(out, "default") != 1 || !strings.Contains(out, "metric 10") {
+		t.Errorf("default routes are %s", out)
+	}
+}
+
 // While the router, and then also an unused address, changes, there is always
 // a way out, and a connection lives on.
 func TestChangeKeepsConnections(t *testing.T) {
