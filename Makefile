@@ -102,7 +102,9 @@ gen:
 
 .PHONY: gen-check units-check
 gen-check:
-	cd pkg && go run ./cmd/dbusgen -check
+	@rm -rf build/api && mkdir -p build && cp -r pkg/api build/api
+	@$(MAKE) --no-print-directory -s gen
+	@diff -r build/api pkg/api || { echo 'pkg/api was stale: commit what "make gen" made of api/'; exit 1; }
 
 units-check:
 	$(call install-missing,systemd-analyze,systemd)

@@ -97,10 +97,19 @@ func (s *stage) highest() level {
 	return online
 }
 
+// plugAndRest plugs the cables in and waits until the kernel has done with it:
+// it spreads the news of links at most once a second, and a switch port that
+// isn't told forwards nothing.
+func (s *stage) plugAndRest() error {
+	err := s.home.Plug()
+	time.Sleep(1200 * time.Millisecond)
+	return err
+}
+
 // startOnline starts the daemon with the cables plugged in and waits until it
 // has done all it can.
 func (s *stage) startOnline(ctx context.Context) error {
-	if err := s.home.Plug(); err != nil {
+	if err := s.plugAndRest(); err != nil {
 		return err
 	}
 	if _, _, err := s.start(ctx); err != nil {
@@ -127,7 +136,7 @@ func measureLife(t *table, m lab.Manager) error {
 func (s *stage) live(t *table) error {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	if err := s.home.Plug(); err != nil {
+	if err := s.plugAndRest(); err != nil {
 		return err
 	}
 	if err := s.rise(ctx, t); err != nil {
