@@ -203,3 +203,17 @@ func TestWorkingLinkIsNotTouched(t *testing.T) {
 		}
 	})
 }
+
+// While the technology is off a link that somebody else brings up is not ours.
+func TestOffStaysOff(t *testing.T) {
+	techtest.Run(t, func(w *techtest.World) {
+		k, _ := wire(w, Filter{})
+		l := k.AddLink(kernel.Link{Name: "eth0", Type: kernel.TypeEther, HardwareAddr: "\x02\x00\x00\x00\x00\x01"})
+		synctest.Wait()
+		w.Do(func() { w.Manager.Technology(core.Ethernet).SetPowered(false, func(error) {}) })
+		k.ChangeLink(l.Index, func(l *kernel.Link) { l.Up, l.Carrier, l.Running = true, true, true })
+		if got := services(w); len(got) != 0 {
+			t.Errorf("services are %q", got)
+		}
+	})
+}
