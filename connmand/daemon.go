@@ -50,33 +50,37 @@ type daemon struct {
 
 // assemble makes the parts and joins them. The order matters for speed: what
 // callers see first comes first.
-func assemble(o options, cfg config.Config, log *slog.Logger) (d *daemon, err error) {
-	d = &daemon{loop: loop.New(log), log: log}
-	defer func() {
-		if err != nil {
-			d.close()
-		}
-	}()
-	conn, err := d.dial()
-	if err != nil {
+func assemble(o options, cfg config.Config, log *slog.Logger) (*daemon, error) {
+	d := &daemon{loop: loop.New(log), log: log}
+	if err := d.build(o, cfg); err != nil {
+		d.close()
 		return nil, err
 	}
+	return d, nil
+}
+
+func (d *daemon) build(o options, cfg config.Config) error {
+	log := d.log
+	conn, err := d.dial()
+	if err != nil {
+		return err
+	}
 	if err := os.MkdirAll(settings.DefaultDir, 0o755); err != nil {
-		return nil, fmt.Errorf("cannot keep settings: %w", err)
+		return fmt.Errorf("cannot keep settings: %w", err)
 	}
 	store, global, err := settings.Open(d.loop, log, settings.DefaultDir)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	d.onClose(store.Close)
 	netlink, err := kernel.Open(log)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	links := link.New(d.loop, netlink, log)
 	names, err := hostname.New(log)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	resolv := resolver.New(d.loop, log, cfg.ResolvConf)
 	d.onClose(func() {
@@ -101,7 +105,7 @@ func assemble(o options, cfg config.Config, log *slog.Logger) (d *daemon, err er
 		Agents:    busapi.NewAgents(conn),
 	}, global)
 	if _, err := busapi.New(conn, d.loop, log, d.core); err != nil {
-		return nil, err
+		return err
 	}
 	d.own(conn)
 	d.runKernel(netlink, links)
@@ -112,7 +116,7 @@ func assemble(o options, cfg config.Config, log *slog.Logger) (d *daemon, err er
 	d.watchProvisioning()
 	d.watchClock()
 	d.tellLimits(o)
-	return d, nil
+	return nil
 }
 
 func (d *daemon) onClose(fn func()) { d.closers = append(d.closers, fn) }

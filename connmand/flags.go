@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"path"
 	"slices"
-	"strings"
 
 	"github.com/spf13/cobra"
 )
@@ -26,6 +25,9 @@ type options struct {
 // defaultWifiDrivers are the drivers that wpa_supplicant tries.
 const defaultWifiDrivers = "nl80211,wext"
 
+// allSources is the glob that --debug means when it is given alone.
+const allSources = "*"
+
 // command returns the command line of connmand, which calls run.
 func command(version string, run func(options) error) *cobra.Command {
 	var o options
@@ -38,8 +40,8 @@ func command(version string, run func(options) error) *cobra.Command {
 		SilenceErrors: true,
 		RunE: func(c *cobra.Command, rest []string) error {
 			o.debugging = c.Flags().Changed("debug")
-			switch bare := strings.TrimSpace(o.debug) == "" && o.debugging; {
-			case len(rest) == 1 && bare:
+			switch {
+			case len(rest) == 1 && o.debug == allSources:
 				o.debug = rest[0] // "-d GLOB" in two words
 			case len(rest) > 0:
 				return fmt.Errorf("unknown argument %q", rest[0])
@@ -56,7 +58,7 @@ func command(version string, run func(options) error) *cobra.Command {
 	f.SortFlags = false
 	f.StringVarP(&o.config, "config", "c", "", "read configuration from `FILE`")
 	f.StringVarP(&o.debug, "debug", "d", "", "log at debug level, only what `GLOB:…` names if given")
-	f.Lookup("debug").NoOptDefVal = " "
+	f.Lookup("debug").NoOptDefVal = allSources
 	f.StringSliceVarP(&o.devices, "device", "i", nil, "handle only interfaces that match `GLOB,…`")
 	f.StringSliceVarP(&o.noDevices, "nodevice", "I", nil, "leave interfaces alone that match `GLOB,…`")
 	f.StringSliceVarP(&o.plugins, "plugin", "p", nil, "use only parts that match `GLOB,…`")

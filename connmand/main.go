@@ -10,7 +10,6 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime/debug"
-	"strings"
 	"syscall"
 
 	"net.connman/connmand/internal/config"
@@ -60,7 +59,7 @@ func run(o options) error {
 func logger(o options) *slog.Logger {
 	filter, warnings := logx.Filter{}, []string(nil)
 	if o.debugging {
-		filter, warnings = logx.ParseFilter(strings.TrimSpace(o.debug))
+		filter, warnings = logx.ParseFilter(o.debug)
 	}
 	log := logx.New(logx.Options{Program: "connmand", Foreground: !inBackground(), Debug: filter.FromEnvironment()})
 	for _, w := range warnings {
