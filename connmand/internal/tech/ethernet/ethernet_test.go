@@ -212,6 +212,7 @@ func TestOffStaysOff(t *testing.T) {
 		synctest.Wait()
 		w.Do(func() { w.Manager.Technology(core.Ethernet).SetPowered(false, func(error) {}) })
 		k.ChangeLink(l.Index, func(l *kernel.Link) { l.Up, l.Carrier, l.Running = true, true, true })
+		synctest.Wait()
 		if got := services(w); len(got) != 0 {
 			t.Errorf("services are %q", got)
 		}
