@@ -37,6 +37,8 @@ func (w *world) script() {
 	))
 	manager("GetTetheringClients", lab.Answer{Signature: "as", Values: []any{[]string{"02:00:00:00:00:01", "02:00:00:00:00:02"}}})
 	manager("SetProperty", lab.Answer{})
+	manager("RegisterPeerService", lab.Answer{})
+	manager("UnregisterPeerService", lab.Answer{Error: refused + "NotFound", Text: "Not found"})
 	w.Answer("/ net.connman.Clock.GetProperties", lab.Properties(lab.Dict(
 		"Time", uint64(1795334408), "TimeUpdates", "auto", "Timezone", "Europe/Zürich", "TimezoneUpdates", "auto",
 		"Timeservers", []string{"192.0.2.1", "ntp.example.org"}, "TimeserverSynced", true)))

@@ -68,6 +68,12 @@ func init() {
 		{"monitor", "[off]", monitorOptions, "Monitor signals from interfaces", monitor, monitorWord},
 		{"vpnconnections", "[<connection>]", nil, "Display VPN connections",
 			listOr(list(target{vpnDaemon, managerPath, vpnManagerIface}, "GetConnections", view.VPNConnections), vpnConnection), connectionWord},
+		{"peer_service", "register|unregister <specs> <master>\n" +
+			"Where specs are:\n" +
+			"\tbjr_query <query> bjr_response <response>\n" +
+			"\tupnp_service <service> upnp_version <version>\n" +
+			"\twfd_ies <ies>\n", nil,
+			"(Un)Register a Peer Service", peerService, nil},
 		{"help", "", nil, "Show help", help, nil},
 		{"exit", "", nil, "Exit", leave, nil},
 		{"quit", "", nil, "Quit", leave, nil},
