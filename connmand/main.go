@@ -79,9 +79,6 @@ func configuration(o options, log *slog.Logger) config.Config {
 	for _, p := range problems {
 		log.Warn("configuration: " + p.Error())
 	}
-	if cfg.VendorClassID == "" {
-		cfg.VendorClassID = "ConnMan/" + version
-	}
 	log.Info("connmand starts", "version", version, "configuration", filepath.Clean(path))
 	return cfg
 }

@@ -61,6 +61,7 @@ func (v *ipv4) startDHCP() {
 	v.dhcp = s.m.ports.DHCP4.Start(DHCPRequest{
 		Link:           s.Device().Link,
 		Last:           s.settings.IPv4.LastAddress,
+		Hostname:       s.m.ports.Hostnames.Hostname(),
 		VendorClass:    s.m.cfg.VendorClassID,
 		CheckConflicts: s.m.cfg.ConflictDetection,
 	}, v.onDHCP)

@@ -184,6 +184,8 @@ type Resolver interface {
 // Hostnames sets the machine's names. An empty name restores the one the
 // machine had.
 type Hostnames interface {
+	// Hostname is the machine's own name, which servers are told.
+	Hostname() string
 	SetHostname(name string)
 	SetDomainname(name string)
 }

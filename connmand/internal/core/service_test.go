@@ -13,6 +13,9 @@ func TestCableInToOnlineAndBack(t *testing.T) {
 	inWorld(t, defaults(), func(w *world) {
 		w.plug("eth0")
 		w.wantState("eth0", Configuration)
+		if got := w.dhcp["eth0"].req.Hostname; got != "box" {
+			t.Fatalf("the server is told the name %q", got)
+		}
 		w.bind("eth0", lease("10.0.0.7/24", "10.0.0.1"))
 		w.wantState("eth0", Ready)
 		if got := w.defaultMetric("eth0"); got != 0 {

@@ -305,6 +305,7 @@ func (p prober) Probe(req ProbeRequest, done func(ProbeResult)) func() {
 }
 
 func (w *world) Set(links []LinkDNS, _ []netip.Addr) { w.dns = slices.Clone(links) }
+func (w *world) Hostname() string                    { return "box" }
 func (w *world) SetHostname(name string)             { w.host = name }
 func (w *world) SetDomainname(name string)           { w.domain = name }
 

@@ -156,6 +156,7 @@ func (s silence) Start(core.DHCPRequest, func(core.DHCPEvent)) core.DHCP4Client 
 
 func (silence) Probe(core.ProbeRequest, func(core.ProbeResult)) func() { return func() {} }
 func (silence) Set([]core.LinkDNS, []netip.Addr)                       {}
+func (silence) Hostname() string                                       { return "" }
 func (silence) SetHostname(string)                                     {}
 func (silence) SetDomainname(string)                                   {}
 
