@@ -20,6 +20,7 @@ import (
 	"net.connman/connmand/internal/ipv4ll"
 	"net.connman/connmand/internal/kernel"
 	"net.connman/connmand/internal/link"
+	"net.connman/connmand/internal/netroot"
 	"net.connman/connmand/internal/online"
 	"net.connman/connmand/internal/provision"
 	"net.connman/connmand/internal/resolver"
@@ -110,8 +111,7 @@ func (d *daemon) build(o options, cfg config.Config) error {
 	d.own(conn)
 	d.runKernel(netlink, links)
 	if o.uses("ethernet") {
-		filter := ethernet.Filter{Only: o.devices, Except: o.noDevices, Blacklist: cfg.InterfaceBlacklist}
-		ethernet.Start(d.core, links, filter, log)
+		ethernet.Start(d.core, links, d.filter(o, cfg), log)
 	}
 	d.watchProvisioning()
 	d.watchClock()
@@ -174,6 +174,21 @@ func (d *daemon) runKernel(netlink *kernel.Netlink, links *link.Table) {
 		<-ended
 		netlink.Close()
 	})
+}
+
+// filter says which links are to be left alone: those the user named, and the
+// one that the root file system comes through.
+func (d *daemon) filter(o options, cfg config.Config) ethernet.Filter {
+	f := ethernet.Filter{Only: o.devices, Except: o.noDevices, Blacklist: cfg.InterfaceBlacklist}
+	root, err := netroot.Interface()
+	if err != nil {
+		d.log.Warn("every link is handled", "err", err)
+	}
+	if root != "" {
+		d.log.Info("left alone, the root file system comes through it", "interface", root)
+		f.Except = append(f.Except, root)
+	}
+	return f
 }
 
 func (d *daemon) watchProvisioning() {

@@ -28,8 +28,8 @@ type Device struct {
 	removed  bool
 }
 
-// AddDevice makes a device known and, if its technology is on, powers it. Its
-// driver is not called before AddDevice returned.
+// AddDevice makes a device known and switches it on or off as its technology
+// is. Its driver is not called before AddDevice returned.
 func (m *Manager) AddDevice(info DeviceInfo, driver DeviceDriver) *Device {
 	t := m.AddTechnology(info.Type)
 	d := &Device{m: m, info: info, driver: driver}
@@ -37,8 +37,8 @@ func (m *Manager) AddDevice(info DeviceInfo, driver DeviceDriver) *Device {
 	m.loop.Post("power device", func() {
 		switch {
 		case d.removed:
-		case t.powered:
-			d.setPowered(true, func(error) {})
+		case t.powered == t.wanted() && t.power == nil:
+			d.setPowered(t.powered, func(error) {})
 		default:
 			t.applyPower(func(error) {})
 		}

@@ -443,3 +443,27 @@ func TestDetachLeavesLinksAlone(t *testing.T) {
 		}
 	})
 }
+
+// What the system brought up before us goes down where its technology is off.
+func TestDeviceOfDisabledTechnologyIsSwitchedOff(t *testing.T) {
+	cfg := defaults()
+	cfg.DefaultEnabled = nil
+	inWorld(t, cfg, func(w *world) {
+		driver := &switchedDevice{}
+		w.do(func() { w.m.AddDevice(DeviceInfo{Type: Ethernet, Link: Link{Index: 2, Name: "eth0"}}, driver) })
+		if driver.calls != 1 || driver.on || w.m.Technology(Ethernet).Powered() {
+			t.Fatalf("switched %d times, on is %v", driver.calls, driver.on)
+		}
+	})
+}
+
+type switchedDevice struct {
+	calls int
+	on    bool
+}
+
+func (d *switchedDevice) SetPowered(on bool, done func(error)) {
+	d.calls++
+	d.on = on
+	done(nil)
+}
