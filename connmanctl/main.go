@@ -44,7 +44,7 @@ func once(l *loop.Loop, conn *bus.Conn, words []string) command.Status {
 	l.Post("command", func() { session.Execute(words) })
 	l.AtTurnEnd(func() {
 		out.Flush()
-		if !session.Busy() {
+		if !session.Busy() || session.Left() {
 			l.Quit()
 		}
 	})

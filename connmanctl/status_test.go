@@ -63,7 +63,7 @@ func TestNobodyAnswers(t *testing.T) {
 	}{
 		{"no daemon", bus.Address, "Error: The name net.connman was not provided by any .service files\n"},
 		{"no bus", "unix:path=/nonexistent/bus", "Error: Failed to connect to socket /nonexistent/bus: No such file or directory\n"},
-		{"no address", "nonsense", "Error: Address does not contain a colon\n"},
+		{"no address", "nonsense", "Error: cannot connect to the bus: unsupported bus address \"nonsense\"\n"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

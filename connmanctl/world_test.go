@@ -37,6 +37,7 @@ func (w *world) script() {
 	))
 	manager("GetTetheringClients", lab.Answer{Signature: "as", Values: []any{[]string{"02:00:00:00:00:01", "02:00:00:00:00:02"}}})
 	manager("SetProperty", lab.Answer{})
+	manager("CreateSession", lab.Answer{Error: refused + "NotSupported", Text: "Not supported"})
 	manager("RegisterPeerService", lab.Answer{})
 	manager("UnregisterPeerService", lab.Answer{Error: refused + "NotFound", Text: "Not found"})
 	w.Answer("/ net.connman.Clock.GetProperties", lab.Properties(lab.Dict(

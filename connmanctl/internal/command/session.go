@@ -46,6 +46,7 @@ type usageError string
 const (
 	errInvalid usageError = "Invalid argument"
 	errTooMany usageError = "Argument list too long"
+	errAlready usageError = "Operation already in progress"
 	errUnknown usageError = "Unknown command"
 )
 
@@ -61,11 +62,14 @@ type Session struct {
 	status  Status
 	left    bool
 	watched map[string]func() // what stops watching an interface
+	live    live
 }
 
 // NewSession returns a session that talks over conn.
 func NewSession(conn *bus.Conn, out, err io.Writer, interactive bool) *Session {
-	return &Session{Out: out, Err: err, Interactive: interactive, conn: conn, watched: map[string]func(){}}
+	s := &Session{Out: out, Err: err, Interactive: interactive, conn: conn, watched: map[string]func(){}}
+	s.live.client = s
+	return s
 }
 
 // Execute starts the command that words name with its arguments.
@@ -95,7 +99,7 @@ func (s *Session) Left() bool { return s.left }
 func (s *Session) Answered() bool { return s.open == 0 }
 
 // Busy reports whether answers are due or signals are wanted.
-func (s *Session) Busy() bool { return !s.Answered() || len(s.watched) > 0 }
+func (s *Session) Busy() bool { return !s.Answered() || len(s.watched) > 0 || s.live.path != "" }
 
 func (s *Session) note(status Status) { s.status = max(s.status, status) }
 

@@ -37,6 +37,14 @@ var monitorOptions = []option{
 	{"vpnconnection", "[off]            Monitor only VPN connections"},
 }
 
+var sessionOptions = []option{
+	{"bearers", "<technology1> [<technology2> [...]]"},
+	{"type", "local|internet|any"},
+	{"ifname", "[<interface_name>]"},
+	{"srciprule", "yes|no"},
+	{"ctxid", "<context_identifier>"},
+}
+
 // table is set up in init because help prints it.
 var table []command
 
@@ -68,6 +76,8 @@ func init() {
 		{"monitor", "[off]", monitorOptions, "Monitor signals from interfaces", monitor, monitorWord},
 		{"vpnconnections", "[<connection>]", nil, "Display VPN connections",
 			listOr(list(target{vpnDaemon, managerPath, vpnManagerIface}, "GetConnections", view.VPNConnections), vpnConnection), connectionWord},
+		{"session", "on|off|connect|disconnect|config", sessionOptions, "Enable or disable a session",
+			liveSession, sessionWord},
 		{"peer_service", "register|unregister <specs> <master>\n" +
 			"Where specs are:\n" +
 			"\tbjr_query <query> bjr_response <response>\n" +

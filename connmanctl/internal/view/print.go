@@ -52,6 +52,16 @@ func Signal(w io.Writer, source, what string, args []any) {
 	})
 }
 
+// SessionUpdate writes the settings of a session that changed.
+func SessionUpdate(w io.Writer, settings bus.Dict) {
+	write(w, func(b *strings.Builder) {
+		head(b, "Session", "Update")
+		b.WriteString("= {\n")
+		values(b, elems(settings), style{"", " = ", "\n"})
+		b.WriteString("\n}\n")
+	})
+}
+
 func object(b *strings.Builder, path string, dict any) {
 	b.WriteString(Safe(path) + "\n")
 	properties(b, dict)
