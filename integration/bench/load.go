@@ -117,7 +117,7 @@ func (s *stage) idle(t *table) error {
 	if err != nil {
 		return err
 	}
-	t.less(s.manager, "idle: wake-ups in 30 s", "", float64(after-before))
+	t.less(s.manager, "idle: wake-ups", "in 30 s", float64(after-before))
 	t.less(s.manager, "idle: Rss", "MB", used.rss)
 	t.less(s.manager, "idle: anonymous", "MB", used.anonymous)
 	return nil
