@@ -147,6 +147,10 @@ type Kernel interface {
 	SetMTU(index int, mtu int) error
 	// SetSysctl writes a per-interface setting, such as IPv6's "accept_ra".
 	SetSysctl(f Family, link, key, value string) error
+	// LoosenFilter has a link accept packets whose way back leads through
+	// another link, where the kernel is set to refuse them (rp_filter 1, RFC
+	// 3704's strict mode). Otherwise it does nothing.
+	LoosenFilter(link string) error
 }
 
 // Family says which of a link's sysctl trees is meant.

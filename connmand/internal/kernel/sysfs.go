@@ -54,6 +54,32 @@ func (n *Netlink) SetSysctl(f Family, link, key, value string) error {
 	return nil
 }
 
+// The values of rp_filter (the kernel's ip-sysctl document). Of a link's own
+// and that of "all" the greater one counts.
+const (
+	strictFilter = "1"
+	looseFilter  = "2"
+)
+
+// LoosenFilter implements [Kernel].
+func (n *Netlink) LoosenFilter(link string) error {
+	if !fileName(link) {
+		return fmt.Errorf("cannot loosen the filter of link %q: not a name", link)
+	}
+	effective := ""
+	for _, of := range []string{"all", link} {
+		text, err := os.ReadFile(filepath.Join("/proc/sys/net/ipv4/conf", of, "rp_filter"))
+		if err != nil {
+			return fmt.Errorf("cannot see the filter of link %s: %w", link, err)
+		}
+		effective = max(effective, strings.TrimSpace(string(text)))
+	}
+	if effective != strictFilter {
+		return nil
+	}
+	return n.SetSysctl(IPv4, link, "rp_filter", looseFilter)
+}
+
 // fileName reports whether s names an entry of a folder: a link's name may
 // contain dots, but must not lead elsewhere.
 func fileName(s string) bool {

@@ -33,7 +33,7 @@ func (l *link) plan() []step {
 	if l.Up {
 		for _, r := range inOrder(l.want.Routes) {
 			if !slices.Contains(l.routes, l.owned(r)) {
-				steps = append(steps, l.addRoute(r))
+				steps = append(steps, l.addRoute(r)...)
 			}
 		}
 	}
@@ -165,12 +165,22 @@ func (l *link) sharesSubnet(p netip.Prefix) bool {
 		slices.ContainsFunc(l.addrs, func(h kernel.Addr) bool { return same(h.Prefix) })
 }
 
-func (l *link) addRoute(r netcfg.Route) step {
-	index := l.Index
-	return step{
+// addRoute adds a route. A default route that yields to another link's is for
+// sockets bound to this one: their answers must not be taken for spoofed.
+func (l *link) addRoute(r netcfg.Route) []step {
+	index, name := l.Index, l.Name
+	add := step{
 		what: describe("add", r),
 		do:   func(k kernel.Kernel) error { return k.AddRoute(index, r) },
 	}
+	if !r.IsDefault() || r.Metric == 0 || !r.Dst.Addr().Is4() {
+		return []step{add}
+	}
+	return []step{{
+		what: "loosen reverse path filter",
+		do:   func(k kernel.Kernel) error { return k.LoosenFilter(name) },
+		may:  true,
+	}, add}
 }
 
 func delRoute(r kernel.Route) step {

@@ -230,6 +230,18 @@ func (k *Kernel) SetSysctl(f kernel.Family, link, key, value string) error {
 	})
 }
 
+// LoosenFilter implements [kernel.Kernel]: the fake's filters are loose.
+func (k *Kernel) LoosenFilter(link string) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, l := range k.links {
+		if l.Name == link {
+			return nil
+		}
+	}
+	return kernel.ErrNoLink
+}
+
 func (k *Kernel) change(index int, edit func(*kernel.Link)) error {
 	l, ok := k.links[index]
 	if !ok {

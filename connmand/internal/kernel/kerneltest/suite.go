@@ -318,6 +318,10 @@ func refresh(t *testing.T, lab Lab, w *watcher) {
 func sysctl(t *testing.T, lab Lab, _ *watcher) {
 	lab.AddLink("lab0.7")
 	ok(t, lab.Kernel.SetSysctl(kernel.IPv4, "lab0.7", "rp_filter", "2"))
+	ok(t, lab.Kernel.LoosenFilter("lab0.7"))
+	if lab.Kernel.LoosenFilter("nolink0") == nil {
+		t.Error("loosened the filter of a link that is not there")
+	}
 	if lab.Kernel.SetSysctl(kernel.IPv4, "nolink0", "rp_filter", "2") == nil {
 		t.Error("set rp_filter of a link that is not there")
 	}
