@@ -26,6 +26,7 @@ type Daemon struct {
 	mu      sync.Mutex
 	answers map[string]Answer // by "path interface.Member", "interface.Member" or "Member"
 	calls   []string
+	caller  string        // of the last call
 	came    chan struct{} // holds a token when calls grew
 }
 
@@ -87,6 +88,17 @@ func (d *Daemon) Await(t testing.TB, call string) {
 	}
 }
 
+// Ask calls a method of the process that called last.
+func (d *Daemon) Ask(t testing.TB, path, method string, args ...any) {
+	t.Helper()
+	d.mu.Lock()
+	caller := d.caller
+	d.mu.Unlock()
+	if err := d.conn.Object(caller, dbus.ObjectPath(path)).Call(method, 0, args...).Err; err != nil {
+		t.Fatal(err)
+	}
+}
+
 // Emit sends a signal with values of the given signature.
 func (d *Daemon) Emit(path, iface, member, signature string, values ...any) error {
 	return d.send(&dbus.Message{
@@ -117,7 +129,7 @@ func (d *Daemon) intercept(m *dbus.Message) {
 	member, _ := m.Headers[dbus.FieldMember].Value().(string)
 	sender, _ := m.Headers[dbus.FieldSender].Value().(string)
 	method := iface + "." + member
-	answer := d.answerTo(string(path), method, member, m.Body)
+	answer := d.answerTo(sender, string(path), method, member, m.Body)
 	reply := &dbus.Message{
 		Type: dbus.TypeMethodReply,
 		Headers: map[dbus.HeaderField]dbus.Variant{
@@ -134,9 +146,10 @@ func (d *Daemon) intercept(m *dbus.Message) {
 	_ = d.send(reply, answer.Signature, answer.Values)
 }
 
-func (d *Daemon) answerTo(path, method, member string, args []any) Answer {
+func (d *Daemon) answerTo(sender, path, method, member string, args []any) Answer {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	d.caller = sender
 	call := path + " " + method
 	d.calls = append(d.calls, strings.TrimRight(call+" "+fmt.Sprint(args...), " "))
 	select {
