@@ -75,7 +75,7 @@ func ErrorText(err error) string {
 	if err == bus.ErrNoReply || errors.Is(err, bus.ErrDisconnected) {
 		return noReply
 	}
-	return view.Safe(err.Error())
+	return view.SafeLines(err.Error())
 }
 
 func (s *Session) noteError(err error) {

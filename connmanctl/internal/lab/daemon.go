@@ -128,8 +128,7 @@ func (d *Daemon) intercept(m *dbus.Message) {
 	iface, _ := m.Headers[dbus.FieldInterface].Value().(string)
 	member, _ := m.Headers[dbus.FieldMember].Value().(string)
 	sender, _ := m.Headers[dbus.FieldSender].Value().(string)
-	method := iface + "." + member
-	answer := d.answerTo(sender, string(path), method, member, m.Body)
+	answer := d.answerTo(sender, string(path), iface, member, m.Body)
 	reply := &dbus.Message{
 		Type: dbus.TypeMethodReply,
 		Headers: map[dbus.HeaderField]dbus.Variant{
@@ -146,10 +145,11 @@ func (d *Daemon) intercept(m *dbus.Message) {
 	_ = d.send(reply, answer.Signature, answer.Values)
 }
 
-func (d *Daemon) answerTo(sender, path, method, member string, args []any) Answer {
+func (d *Daemon) answerTo(sender, path, iface, member string, args []any) Answer {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.caller = sender
+	method := iface + "." + member
 	call := path + " " + method
 	d.calls = append(d.calls, strings.TrimRight(call+" "+fmt.Sprint(args...), " "))
 	select {
@@ -162,5 +162,5 @@ func (d *Daemon) answerTo(sender, path, method, member string, args []any) Answe
 		}
 	}
 	return Answer{Error: "org.freedesktop.DBus.Error.UnknownMethod",
-		Text: fmt.Sprintf("Method \"%s\" doesn't exist", member)}
+		Text: fmt.Sprintf("Method %q with signature %q on interface %q doesn't exist\n", member, "", iface)}
 }

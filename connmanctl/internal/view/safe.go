@@ -30,4 +30,14 @@ func Safe(s string) string {
 	return b.String()
 }
 
+// SafeLines is Safe for a text that may have several lines: libdbus ends some of
+// its errors with a newline.
+func SafeLines(s string) string {
+	lines := strings.Split(s, "\n")
+	for i := range lines {
+		lines[i] = Safe(lines[i])
+	}
+	return strings.Join(lines, "\n")
+}
+
 func steers(r rune) bool { return unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) }

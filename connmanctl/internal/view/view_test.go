@@ -28,6 +28,12 @@ func TestSafe(t *testing.T) {
 	}
 }
 
+func TestSafeLines(t *testing.T) {
+	if got, want := SafeLines("no \x1b[m\nmethod\n"), "no \\x1b[m\nmethod\n"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
 // source makes values out of bytes.
 type source struct{ data []byte }
 
