@@ -79,6 +79,11 @@ func (h *Home) lay(l *lab.Lab, i int, bridge lab.End) error {
 	if err := h.Gateway.Netlink.LinkSetMasterByIndex(port.Link, bridge.Index()); err != nil {
 		return fmt.Errorf("cannot connect %s: %w", port.Name(), err)
 	}
+	// The router is everyone's only partner. Flooded broadcasts would make the
+	// kernel's work grow with the square of the links.
+	if err := h.Gateway.Netlink.LinkSetIsolated(port.Link, true); err != nil {
+		return fmt.Errorf("cannot isolate %s: %w", port.Name(), err)
+	}
 	h.Links, h.Ports = append(h.Links, link), append(h.Ports, port)
 	return port.FullChecksums()
 }
