@@ -107,7 +107,10 @@ func (w *world) signals(t *testing.T) {
 		[]dbus.ObjectPath{"/net/connman/service/gone", "/net/connman/service/gone_too"})
 	send("/", "Manager", "ServicesChanged", "a(oa{sv})ao", []lab.Object{}, []dbus.ObjectPath{})
 	send("/", "Manager", "PeersChanged", "a(oa{sv})ao",
-		[]lab.Object{{Path: "/net/connman/peer/peer_1", Properties: lab.Dict("Name", "tv", "State", "ready")}, {Path: "/net/connman/peer/peer_2"}},
+		[]lab.Object{
+			{Path: "/net/connman/peer/peer_1", Properties: lab.Dict("Name", "tv", "State", "ready")},
+			{Path: "/net/connman/peer/peer_2"},
+		},
 		[]dbus.ObjectPath{"/net/connman/peer/gone"})
 	send("/", "Manager", "TechnologyAdded", "oa{sv}", dbus.ObjectPath("/net/connman/technology/wifi"),
 		lab.Dict("Name", "WiFi", "Powered", true))

@@ -32,7 +32,13 @@ func openConsole(t *testing.T, bus *lab.Bus) *console {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &console{t: t, tty: tty, text: make(chan string), ended: make(chan error, 1), code: func() int { return cmd.ProcessState.ExitCode() }}
+	c := &console{
+		t:     t,
+		tty:   tty,
+		text:  make(chan string),
+		ended: make(chan error, 1),
+		code:  func() int { return cmd.ProcessState.ExitCode() },
+	}
 	go func() {
 		buf := make([]byte, 4096)
 		for {
@@ -214,9 +220,11 @@ func TestPipe(t *testing.T) {
 		status                   command.Status
 	}{
 		{"nothing", "", "", "", command.Worked},
-		{"in order", "scan wifi\nconnect wifi_1\n\n   \nscan ethernet", "Scan completed for wifi\nConnected wifi_1\nScan completed for ethernet\n", "", command.Worked},
+		{"in order", "scan wifi\nconnect wifi_1\n\n   \nscan ethernet",
+			"Scan completed for wifi\nConnected wifi_1\nScan completed for ethernet\n", "", command.Worked},
 		{"until quit", "scan wifi\nquit\nscan wifi\n", "Scan completed for wifi\n", "", command.Worked},
-		{"the last fails", "scan wifi\nconnect locked\n", "Scan completed for wifi\n", "Error /net/connman/service/locked: Permission denied\n", command.Refused},
+		{"the last fails", "scan wifi\nconnect locked\n", "Scan completed for wifi\n",
+			"Error /net/connman/service/locked: Permission denied\n", command.Refused},
 		{"the last works", "bogus\nscan wifi\n", "Scan completed for wifi\n", "Error 'bogus': Unknown command\n", command.Worked},
 		{"a monitor does not hold it", "monitor\nscan wifi\n", "Scan completed for wifi\n", "", command.Worked},
 	}

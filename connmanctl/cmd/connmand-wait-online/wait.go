@@ -4,14 +4,15 @@ import (
 	"context"
 	"slices"
 
+	"net.connman/pkg/api/connman"
 	"net.connman/pkg/bus"
 	"net.connman/pkg/loop"
 )
 
 const (
 	daemon  = "net.connman"
-	manager = "net.connman.Manager"
-	service = "net.connman.Service"
+	manager = connman.InterfaceManager
+	service = connman.InterfaceService
 )
 
 // wait runs l until a service that counts is connected and returns the exit

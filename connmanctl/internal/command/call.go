@@ -22,7 +22,10 @@ const noReply = "Did not receive a reply. Possible causes include: " +
 // target is an object's interface on the bus.
 type target struct{ daemon, path, iface string }
 
-var manager = target{daemon, managerPath, managerIface}
+var (
+	manager    = target{daemon, managerPath, managerIface}
+	vpnManager = target{vpnDaemon, managerPath, vpnManagerIface}
+)
 
 func service(id string) target       { return target{daemon, servicePath + id, serviceIface} }
 func technology(id string) target    { return target{daemon, techPath + id, techIface} }

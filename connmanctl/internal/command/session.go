@@ -4,10 +4,12 @@ import (
 	"fmt"
 	"io"
 
+	"net.connman/pkg/api/connman"
 	"net.connman/pkg/bus"
 )
 
-// Bus names, paths and interfaces of the daemons.
+// Bus names, paths and interfaces of the daemons, the interfaces by
+// the names that the table uses.
 const (
 	daemon      = "net.connman"
 	managerPath = "/"
@@ -15,11 +17,11 @@ const (
 	techPath    = "/net/connman/technology/"
 	peerPath    = "/net/connman/peer/"
 
-	managerIface = "net.connman.Manager"
-	clockIface   = "net.connman.Clock"
-	serviceIface = "net.connman.Service"
-	techIface    = "net.connman.Technology"
-	peerIface    = "net.connman.Peer"
+	managerIface = connman.InterfaceManager
+	clockIface   = connman.InterfaceClock
+	serviceIface = connman.InterfaceService
+	techIface    = connman.InterfaceTechnology
+	peerIface    = connman.InterfacePeer
 
 	vpnDaemon          = "net.connman.vpn"
 	vpnPath            = "/net/connman/vpn/connection/"

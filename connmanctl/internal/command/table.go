@@ -75,7 +75,7 @@ func init() {
 		{"config", "<service>", configOptions, "Set service configuration options", config, configWord},
 		{"monitor", "[off]", monitorOptions, "Monitor signals from interfaces", monitor, monitorWord},
 		{"vpnconnections", "[<connection>]", nil, "Display VPN connections",
-			listOr(list(target{vpnDaemon, managerPath, vpnManagerIface}, "GetConnections", view.VPNConnections), vpnConnection), connectionWord},
+			listOr(list(vpnManager, "GetConnections", view.VPNConnections), vpnConnection), connectionWord},
 		{"session", "on|off|connect|disconnect|config", sessionOptions, "Enable or disable a session",
 			liveSession, sessionWord},
 		{"peer_service", "register|unregister <specs> <master>\n" +

@@ -10,13 +10,14 @@ import (
 
 	"net.connman/connmanctl/internal/command"
 	"net.connman/connmanctl/internal/view"
+	"net.connman/pkg/api/connman"
 	"net.connman/pkg/bus"
 )
 
 const (
 	daemon    = "net.connman"
 	vpnDaemon = "net.connman.vpn"
-	manager   = "net.connman.Manager"
+	manager   = connman.InterfaceManager
 	vpn       = "net.connman.vpn.Manager"
 )
 
