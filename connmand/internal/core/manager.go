@@ -56,6 +56,7 @@ func New(l *loop.Loop, log *slog.Logger, cfg Config, ports Ports, global GlobalS
 	}
 	m.fallbackDNS = parseAddrs(cfg.FallbackNameservers)
 	m.agents.m = m
+	m.settle.state = m.State()
 	l.AtTurnEnd(m.endTurn)
 	return m
 }

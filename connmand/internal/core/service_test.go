@@ -30,7 +30,8 @@ func TestCableInToOnlineAndBack(t *testing.T) {
 			t.Fatalf("manager is %s", w.m.State())
 		}
 		w.unplug("eth0")
-		if want := "eth0 added, eth0 configuration, eth0 ready, eth0 online, eth0 disconnect, eth0 idle, eth0 removed"; w.traced() != want {
+		if want := "eth0 added, eth0 configuration, eth0 ready, machine ready, eth0 online, machine online, " +
+			"eth0 disconnect, machine idle, eth0 idle, eth0 removed"; w.traced() != want {
 			t.Fatalf("unexpected steps, want %s", want)
 		}
 		if c := w.links.configs[2]; len(c.Addrs)+len(c.Routes) != 0 || len(w.dns) != 0 || w.m.State() != "idle" {
@@ -162,7 +163,7 @@ func TestManualAddressReplacesTheLease(t *testing.T) {
 				t.Error(err)
 			}
 		})
-		if got, want := w.traced(), "eth0 configuration, eth0 ready"; got != want {
+		if got, want := w.traced(), "eth0 configuration, machine idle, eth0 ready, machine ready"; got != want {
 			t.Fatalf("steps %s, want %s", got, want)
 		}
 		if got := w.links.configs[2].Addrs[0].Prefix.String(); got != "10.0.0.50/24" {

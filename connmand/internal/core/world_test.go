@@ -96,6 +96,8 @@ func (w *world) record() {
 		switch {
 		case c.Kind == ServiceProperty && c.Property == PropState:
 			w.trace = append(w.trace, fmt.Sprintf("%s %s", c.Service.Device().Link.Name, c.State))
+		case c.Kind == ManagerProperty && c.Property == PropState:
+			w.trace = append(w.trace, "machine "+w.m.State())
 		case c.Kind == ServiceAdded:
 			w.trace = append(w.trace, c.Service.Device().Link.Name+" added")
 		case c.Kind == ServiceRemoved:
