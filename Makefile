@@ -26,6 +26,8 @@ VERSION  := $(shell cat VERSION)
 MODULES  := $(shell sed -n 's|^\t\./||p' go.work)
 PACKAGES := $(MODULES:%=./%/...)
 PROGRAMS := bin/connmand bin/connmanctl bin/connmand-wait-online
+# Where tests need root; the rest has run in unit.
+NETNS    := $(sort $(dir $(shell grep -rl --include='*_test.go' '^//go:build netns' $(MODULES))))
 PAGES    := $(notdir $(wildcard docs/*.[158]))
 ROOT     := $(filter 0,$(shell id -u))
 
@@ -33,6 +35,7 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 # Reference daemons: unpacked here, or wherever this points to.
 export CONNMAN_REFERENCE ?= $(CURDIR)/build/peers
+export CONNMAN_TEST_PEERS ?= $(CONNMAN_REFERENCE)/isc-dhcp-server/usr/sbin
 # The programs under test.
 export CONNMAN_BIN ?= $(CURDIR)/bin
 
@@ -79,7 +82,7 @@ peers:
 	integration/peers.sh $(CONNMAN_REFERENCE)
 
 netns: tools peers build
-	go test -race -tags netns -p 1 -timeout 25m $(PACKAGES)
+	go test -race -tags netns -p 1 -timeout 25m $(NETNS:%/=./%)
 
 bench: peers build
 	go run ./integration/bench
