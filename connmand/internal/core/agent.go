@@ -18,9 +18,10 @@ func (m *Manager) RegisterAgent(a AgentID) error {
 	return nil
 }
 
-// UnregisterAgent ends that.
-func (m *Manager) UnregisterAgent(a AgentID) error {
-	i := slices.Index(m.agents.list, a)
+// UnregisterAgent ends that for the program's agent, whatever its path: a
+// program has one.
+func (m *Manager) UnregisterAgent(owner string) error {
+	i := slices.IndexFunc(m.agents.list, func(a AgentID) bool { return a.Owner == owner })
 	if i < 0 {
 		return ErrNotRegistered
 	}

@@ -139,7 +139,9 @@ func (v *ipv4) use(config netcfg.IPConfig) {
 			v.s.fail(ConnectFailed)
 			return
 		}
-		v.setState(Ready, "address in place")
+		if !v.state.Connected() {
+			v.setState(Ready, "address in place")
+		}
 		if changed {
 			v.s.mark(PropIPv4)
 			v.s.addressChanged()
@@ -206,7 +208,9 @@ func (v *ipv4) setLease(lease *Lease) {
 	}
 	s := v.s
 	if !was.DNS.Equal(is.DNS) || was.Domainname != is.Domainname {
-		s.mark(PropNameservers)
+		if s.state.Connected() { // before, none are in use
+			s.mark(PropNameservers)
+		}
 		s.mark(PropDomains)
 		s.m.settle.dns = true
 	}

@@ -150,9 +150,14 @@ func (m *Manager) Stop(done func()) {
 	m.Detach()
 	waiting := 1
 	finish := func() {
-		if waiting--; waiting == 0 {
-			done()
+		if waiting--; waiting > 0 {
+			return
 		}
+		for len(m.technologies) > 0 {
+			m.technologies[0].setPowered(false)
+			m.removeTechnology(m.technologies[0])
+		}
+		done()
 	}
 	for _, t := range m.technologies {
 		for _, d := range t.devices {

@@ -136,6 +136,22 @@ func TestLinkLocalStandsInForDHCP(t *testing.T) {
 	})
 }
 
+func TestRenewalChangesNothing(t *testing.T) {
+	inWorld(t, defaults(), func(w *world) {
+		w.online("eth0", "10.0.0.7/24", "10.0.0.1")
+		w.traced()
+		w.bind("eth0", lease("10.0.0.7/24", "10.0.0.1"))
+		if got := w.traced(); got != "" || w.probing("eth0") {
+			t.Fatalf("a renewal made %q, probing is %v", got, w.probing("eth0"))
+		}
+		w.bind("eth0", lease("10.0.0.8/24", "10.0.0.1"))
+		w.wantState("eth0", Online)
+		if !w.probing("eth0") {
+			t.Fatal("a new address is taken to be online unchecked")
+		}
+	})
+}
+
 func TestLostLeaseTakesTheAddress(t *testing.T) {
 	inWorld(t, defaults(), func(w *world) {
 		w.online("eth0", "10.0.0.7/24", "10.0.0.1")
@@ -340,6 +356,29 @@ func TestPowerAndOfflineMode(t *testing.T) {
 	})
 }
 
+func TestAgentUnregisters(t *testing.T) {
+	inWorld(t, defaults(), func(w *world) {
+		w.do(func() {
+			if err := w.m.UnregisterAgent(":1.5"); !errors.Is(err, ErrNotRegistered) {
+				t.Errorf("before it registered: %v", err)
+			}
+			if err := w.m.RegisterAgent(AgentID{":1.5", "/agent"}); err != nil {
+				t.Error(err)
+			}
+			if err := w.m.UnregisterAgent(":1.6"); !errors.Is(err, ErrNotRegistered) {
+				t.Errorf("another program: %v", err)
+			}
+			if err := w.m.UnregisterAgent(":1.5"); err != nil {
+				t.Errorf("the program itself: %v", err)
+			}
+			w.m.Detach()
+			if w.agent.released != 0 {
+				t.Error("an agent that had left was released")
+			}
+		})
+	})
+}
+
 func TestAgentDecidesAboutRetry(t *testing.T) {
 	inWorld(t, defaults(), func(w *world) {
 		w.plug("eth0")
@@ -430,6 +469,9 @@ func TestStopTakesBackWhatWasConfigured(t *testing.T) {
 		w.do(func() { w.m.Stop(func() { stopped = true }) })
 		if !stopped || len(w.links.configs[2].Addrs) != 0 || !w.dhcp["eth0"].stopped {
 			t.Fatalf("stopped %v with %v on the link", stopped, w.links.configs[2])
+		}
+		if left := w.m.Technologies(); len(left) != 0 {
+			t.Fatalf("%d technologies outlive the daemon", len(left))
 		}
 	})
 }
