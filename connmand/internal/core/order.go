@@ -38,7 +38,7 @@ func (m *Manager) compare(a, b *Service) int {
 	if c := first(a.state.Connected(), b.state.Connected()); c != 0 {
 		return c
 	}
-	if c := first(a.state.Connecting(), b.state.Connecting()); c != 0 && a.state != b.state {
+	if c := first(a.state.Connecting(), b.state.Connecting()); c != 0 {
 		return c
 	}
 	if c := first(a.favorite, b.favorite); c != 0 {
