@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net/netip"
 	"os"
-	"path/filepath"
 	"slices"
 	"time"
 
@@ -94,7 +93,7 @@ func (d *daemon) build(o options, cfg config.Config) error {
 	d.core = core.New(d.loop, log, cfg.Config, core.Ports{
 		Links: links,
 		DHCP4: dhcp4.New(dhcp4.Config{
-			Loop: d.loop, Log: log, Dir: filepath.Join(runtimeDir, "leases"),
+			Loop: d.loop, Log: log, Dir: leaseDir,
 			Conflicts: conflicts, OnLink: onLink(links),
 		}),
 		Conflicts: conflicts,

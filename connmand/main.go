@@ -22,8 +22,11 @@ var version = "0"
 
 // Where things are on a system.
 const (
-	configDir  = "/etc/connman"
-	runtimeDir = "/run/connman"
+	configDir = "/etc/connman"
+	// leaseDir is not below /run/connman: whether that directory is there
+	// decides where the name servers are written, and that is for the system
+	// to say, not for us by making it.
+	leaseDir = "/run/connman-leases"
 )
 
 func main() {
