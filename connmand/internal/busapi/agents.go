@@ -55,11 +55,11 @@ func (a *API) registerAgent(id core.AgentID) error {
 	return nil
 }
 
-func (a *API) unregisterAgent(id core.AgentID) error {
-	if err := a.core.UnregisterAgent(id); err != nil {
+func (a *API) unregisterAgent(owner string) error {
+	if err := a.core.UnregisterAgent(owner); err != nil {
 		return err
 	}
-	a.forgetAgent(id.Owner)
+	a.forgetAgent(owner)
 	return nil
 }
 

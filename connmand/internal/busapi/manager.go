@@ -56,8 +56,8 @@ func (m manager) RegisterAgent(call *bus.Call, path bus.ObjectPath) {
 	answer(call, m.registerAgent(core.AgentID{Owner: call.Sender, Path: string(path)}))
 }
 
-func (m manager) UnregisterAgent(call *bus.Call, path bus.ObjectPath) {
-	answer(call, m.unregisterAgent(core.AgentID{Owner: call.Sender, Path: string(path)}))
+func (m manager) UnregisterAgent(call *bus.Call, _ bus.ObjectPath) {
+	answer(call, m.unregisterAgent(call.Sender))
 }
 
 // What follows belongs to capabilities that the daemon does not have yet. Each
