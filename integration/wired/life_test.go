@@ -233,7 +233,7 @@ func TestTechnologyPower(t *testing.T) {
 	// The wish outlasts the daemon.
 	w.end()
 	w.start()
-	var technologies []object
+	var technologies []entry
 	must(t, w.call(managerPath, "net.connman.Manager.GetTechnologies").Store(&technologies))
 	must(t, expect("technologies", len(technologies), 1))
 	must(t, expect("Powered", text(technologies[0].Props["Powered"]), "false"))

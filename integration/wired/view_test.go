@@ -99,16 +99,16 @@ func answerOf(err error) string {
 	return ""
 }
 
-// object is one entry of GetServices and its like.
-type object struct {
+// entry is one of the objects of GetServices and its like.
+type entry struct {
 	Path  dbus.ObjectPath
 	Props dict
 }
 
 // services is GetServices.
-func (w *world) services() []object {
+func (w *world) services() []entry {
 	w.t.Helper()
-	var list []object
+	var list []entry
 	must(w.t, w.call(managerPath, "net.connman.Manager.GetServices").Store(&list))
 	return list
 }
