@@ -28,6 +28,7 @@ type Clients struct {
 	cfg     Config
 	wire    wire
 	files   leaseFiles
+	gate    gate
 	clients map[int]*client // by interface index
 	waiting int             // clients that listen
 }
@@ -44,6 +45,7 @@ func newClients(cfg Config, w wire) *Clients {
 		cfg:     cfg,
 		wire:    w,
 		files:   leaseFiles{loop: cfg.Loop, log: cfg.Log, dir: cfg.Dir},
+		gate:    gate{loop: cfg.Loop},
 		clients: map[int]*client{},
 	}
 }
@@ -58,6 +60,7 @@ type client struct {
 	ended  bool
 
 	load      *loop.Op
+	pass      *pass // until an address is there
 	timer     *loop.Timer
 	wake      time.Time
 	listening bool
@@ -69,7 +72,8 @@ type client struct {
 
 // Start begins to ask for a lease. When the address of an earlier lease is
 // still on the link and the lease is on file, it is reported at once and
-// confirmed behind that; otherwise the first message goes out at once.
+// confirmed behind that; otherwise the first message goes out at once, unless
+// many clients begin together.
 func (d *Clients) Start(req core.DHCPRequest, report func(core.DHCPEvent)) core.DHCP4Client {
 	if old := d.clients[req.Link.Index]; old != nil {
 		old.Stop(false)
@@ -88,12 +92,16 @@ func (d *Clients) Start(req core.DHCPRequest, report func(core.DHCPEvent)) core.
 	d.clients[req.Link.Index] = c
 	if d.cfg.Dir != "" && d.cfg.OnLink(req.Link.Index, req.Last) {
 		c.load = d.files.load(req.Link, req.Last, func(held *lease) {
-			c.step(begin{last: req.Last, held: held})
+			c.begin(begin{last: req.Last, held: held})
 		})
 		return c
 	}
-	c.step(begin{last: req.Last})
+	c.begin(begin{last: req.Last})
 	return c
+}
+
+func (c *client) begin(e begin) {
+	c.pass = c.all.gate.enter(func() { c.step(e) })
 }
 
 // systemRandom is the runtime's generator, which cannot be predicted from its
@@ -111,6 +119,7 @@ func (c *client) Stop(release bool) {
 	}
 	c.ended = true
 	c.load.Cancel()
+	c.pass.leave()
 	for _, a := range c.m.Step(c.now(), end{release}) {
 		c.perform(a)
 	}
@@ -128,6 +137,9 @@ func (c *client) step(e event) {
 		c.log.Debug("dhcp", "from", before, "to", c.m.state)
 	}
 	c.hold()
+	if !c.m.listening() {
+		c.pass.leave()
+	}
 	for _, a := range actions {
 		if c.ended {
 			return
@@ -158,12 +170,18 @@ func (c *client) perform(a action) {
 	}
 }
 
+// broadcast keeps the socket open until the message has left.
 func (c *client) broadcast(message []byte) error {
-	if err := c.all.listen(+1); err != nil {
+	if err := c.all.listen(); err != nil {
 		return err
 	}
-	defer c.all.listen(-1)
-	return c.all.wire.broadcast(c.link, message)
+	c.all.wire.broadcast(c.link, message, func(err error) {
+		if err != nil {
+			c.log.Warn("cannot send DHCP message", "error", err)
+		}
+		c.all.dismiss()
+	})
+	return nil
 }
 
 func (c *client) direct(a direct) error {
@@ -202,11 +220,9 @@ func (c *client) holdListening() {
 	if want == c.listening {
 		return
 	}
-	change := -1
-	if want {
-		change = +1
-	}
-	if err := c.all.listen(change); err != nil {
+	if !want {
+		c.all.dismiss()
+	} else if err := c.all.listen(); err != nil {
 		c.log.Warn("cannot listen", "error", err)
 		return
 	}
@@ -258,16 +274,21 @@ func (c *client) conflictEvent(e core.ConflictEvent) {
 }
 
 // listen counts those who need the socket, which is open while there are any.
-func (d *Clients) listen(change int) error {
-	if d.waiting == 0 && change > 0 {
+func (d *Clients) listen() error {
+	if d.waiting == 0 {
 		if err := d.wire.listen(d.handle); err != nil {
 			return err
 		}
 	}
-	if d.waiting += change; d.waiting == 0 {
+	d.waiting++
+	return nil
+}
+
+// dismiss ends one listen.
+func (d *Clients) dismiss() {
+	if d.waiting--; d.waiting == 0 {
 		d.wire.silence()
 	}
-	return nil
 }
 
 func (d *Clients) handle(batch []inbound) {

@@ -60,12 +60,12 @@ func (w *memoryWire) carry(link int, to netip.Addr, message []byte) {
 	}
 }
 
-func (w *memoryWire) broadcast(link core.Link, message []byte) error {
+func (w *memoryWire) broadcast(link core.Link, message []byte, sent func(error)) {
 	if w.handle == nil {
 		panic("sends without a socket")
 	}
 	w.carry(link.Index, netip.Addr{}, message)
-	return nil
+	w.loop.Post("sent", func() { sent(nil) })
 }
 
 func (w *memoryWire) bind(link core.Link, _ netip.Addr) (port, error) {

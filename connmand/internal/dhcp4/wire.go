@@ -2,6 +2,7 @@ package dhcp4
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -27,8 +28,9 @@ type wire interface {
 	listen(handle func([]inbound)) error
 	// silence ends it.
 	silence()
-	// broadcast sends to all servers on the link. It needs listen.
-	broadcast(link core.Link, message []byte) error
+	// broadcast sends to all servers on the link. It needs listen, until sent
+	// is called on the loop.
+	broadcast(link core.Link, message []byte, sent func(error))
 	// bind takes the client port of an address of the link, for direct.
 	bind(link core.Link, address netip.Addr) (port, error)
 }
@@ -72,12 +74,17 @@ func parseInbound(p rawsock.Packet) (inbound, error) {
 	return inbound{p.Link, r}, nil
 }
 
-func (w *packetWire) broadcast(link core.Link, message []byte) error {
-	return w.socket.Send(link.Index, rawsock.Broadcast, rawsock.AppendUDP(nil, rawsock.UDP{
-		Source:      netip.AddrPortFrom(netip.IPv4Unspecified(), clientPort),
-		Destination: netip.AddrPortFrom(netip.AddrFrom4([4]byte{255, 255, 255, 255}), serverPort),
-		Payload:     message,
-	}))
+// broadcast sends off the loop: where the link leads to other links of this
+// machine the kernel carries the packet all the way before it returns.
+func (w *packetWire) broadcast(link core.Link, message []byte, sent func(error)) {
+	socket := w.socket
+	loop.Go(w.loop, "send DHCPv4", func(context.Context) (struct{}, error) {
+		return struct{}{}, socket.Send(link.Index, rawsock.Broadcast, rawsock.AppendUDP(nil, rawsock.UDP{
+			Source:      netip.AddrPortFrom(netip.IPv4Unspecified(), clientPort),
+			Destination: netip.AddrPortFrom(netip.AddrFrom4([4]byte{255, 255, 255, 255}), serverPort),
+			Payload:     message,
+		}))
+	}, func(_ struct{}, err error) { sent(err) })
 }
 
 // udpPort is an ordinary socket for what goes to a server directly, which may
