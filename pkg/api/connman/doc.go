@@ -4,4 +4,4 @@
 // and are for other goroutines.
 package connman
 
-//go:generate sh -c "go run ../../cmd/dbusgen -package connman -out connman.go ../../../api/net.connman.*.xml"
+//go:generate sh -c "go run ../../cmd/dbusgen -package connman -out connman.go ../../../api/net.connman.[A-Z]*.xml"
