@@ -3,7 +3,9 @@
 package wired
 
 import (
+	"fmt"
 	"os"
+	"os/exec"
 	"strings"
 )
 
@@ -31,3 +33,31 @@ func settingsLines(text string) []string {
 	}
 	return lines
 }
+
+// logged are the lines that the daemon wrote to its log.
+func (w *world) logged() []string {
+	w.t.Helper()
+	data, err := os.ReadFile(w.daemon.Log)
+	must(w.t, err)
+	return settingsLines(string(data))
+}
+
+// untilLogged waits for a line with all the parts in it.
+func (w *world) untilLogged(parts ...string) {
+	w.t.Helper()
+	w.until("log", func() error {
+		if count(w.logged(), parts...) == 0 {
+			return fmt.Errorf("no line with %q in\n%s", parts, strings.Join(w.logged(), "\n"))
+		}
+		return nil
+	})
+}
+
+// shell runs a command on the machine.
+func (w *world) shell(command string) {
+	w.t.Helper()
+	_, err := w.Machine.Output(exec.Command("sh", "-ec", command))
+	must(w.t, err)
+}
+
+func ipCommand(args ...string) *exec.Cmd { return exec.Command("ip", args...) }

@@ -241,3 +241,23 @@ func (w *world) signals(from int) []string {
 	}
 	return lines
 }
+
+// untilSignals waits for these signals, in this order, from position from on.
+func (w *world) untilSignals(from int, wanted ...string) {
+	w.t.Helper()
+	w.until("signals", func() error { return inOrder(w.signals(from), wanted...) })
+}
+
+// recorded makes a call and returns when it is in the record, and with it all
+// that the daemon sent before.
+func (w *world) recorded(path dbus.ObjectPath, method string) {
+	w.t.Helper()
+	from := w.recorder.Mark()
+	w.do(path, method)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	_, err := w.recorder.Wait(ctx, from, func(m *dbus.Message) bool {
+		return m.Type == dbus.TypeMethodCall && strings.HasSuffix(method, lab.Header(m, dbus.FieldMember))
+	})
+	must(w.t, err)
+}
