@@ -195,8 +195,12 @@ func (v *ipv4) setMethod(method IPv4Method) {
 	}
 }
 
-// setLease notes a lease, or with nil its end, and marks what it changes.
+// setLease notes a lease, or with nil its end, and marks what it changes. A
+// lease without search domains searches the domain of the network.
 func (v *ipv4) setLease(lease *Lease) {
+	if lease != nil && len(lease.DNS.Domains) == 0 && lease.Domainname != "" {
+		lease.DNS.Domains = []string{lease.Domainname}
+	}
 	old := v.lease
 	v.lease = lease
 	var was, is Lease

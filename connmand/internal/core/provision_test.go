@@ -16,6 +16,7 @@ func TestProvisioningAppliesChangesAndEnds(t *testing.T) {
 			Nameservers: []string{"10.0.0.2"},
 		}
 		w.do(func() { w.m.SetSpecs([]ServiceSpec{spec}) })
+		w.sleep(dnsInterval)
 		if !s.Immutable() || w.links.configs[2].Addrs[0].Prefix.Addr().String() != "10.0.0.60" {
 			t.Fatalf("immutable %v, link %v", s.Immutable(), w.links.configs[2])
 		}

@@ -202,14 +202,10 @@ func (s *Service) Domains() []string {
 	if len(s.settings.Domains) > 0 {
 		return s.settings.Domains
 	}
-	switch l := s.ipv4.lease; {
-	case l == nil:
-		return nil
-	case len(l.DNS.Domains) == 0 && l.Domainname != "":
-		return []string{l.Domainname}
-	default:
+	if l := s.ipv4.lease; l != nil {
 		return l.DNS.Domains
 	}
+	return nil
 }
 
 // Timeservers returns the time servers in use, most preferred first.

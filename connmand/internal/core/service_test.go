@@ -30,6 +30,7 @@ func TestCableInToOnlineAndBack(t *testing.T) {
 			t.Fatalf("manager is %s", w.m.State())
 		}
 		w.unplug("eth0")
+		w.sleep(dnsInterval)
 		if want := "eth0 added, eth0 configuration, eth0 ready, machine ready, eth0 online, machine online, " +
 			"eth0 disconnect, machine idle, eth0 idle, eth0 removed"; w.traced() != want {
 			t.Fatalf("unexpected steps, want %s", want)
@@ -450,12 +451,14 @@ func TestNameserversOfTheUser(t *testing.T) {
 				t.Error(err)
 			}
 		})
+		w.sleep(dnsInterval)
 		want := []netip.Addr{netip.MustParseAddr("1.1.1.1"), netip.MustParseAddr("8.8.8.8")}
 		got := w.dns[0].DNS
 		if !got.Equal(netcfg.DNSConfig{Servers: want, Domains: []string{"home.test"}}) {
 			t.Fatalf("resolver got %v", got)
 		}
 		w.do(func() { _ = s.SetNameservers(nil) })
+		w.sleep(dnsInterval)
 		if got := w.dns[0].DNS.Servers[0].String(); got != "9.9.9.9" {
 			t.Fatalf("after taking them back the server is %s", got)
 		}

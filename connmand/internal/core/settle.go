@@ -4,7 +4,9 @@ import (
 	"math"
 	"net/netip"
 	"slices"
+	"time"
 
+	"net.connman/pkg/loop"
 	"net.connman/pkg/netcfg"
 )
 
@@ -16,11 +18,12 @@ type settle struct {
 	autoConnect bool
 	specs       bool
 
-	state      string    // of the manager, as last marked
-	preferred  *Service  // the default service, as last seen
-	resolved   []LinkDNS // as last set
-	hostname   string    // as last set
-	domainname string    // as last set
+	state      string      // of the manager, as last marked
+	preferred  *Service    // the default service, as last seen
+	resolved   []LinkDNS   // as last set
+	dnsPause   *loop.Timer // runs until the resolver may be told again
+	hostname   string      // as last set
+	domainname string      // as last set
 }
 
 // endTurn draws the conclusions of what changed during the turn.
@@ -41,7 +44,7 @@ func (m *Manager) endTurn() {
 		m.sort()
 		m.followDefault()
 	}
-	if m.settle.dns {
+	if m.settle.dns && m.settle.dnsPause == nil {
 		m.settle.dns = false
 		m.setDNS()
 	}
@@ -168,9 +171,13 @@ func (s *Service) linkConfig(carriesDefault bool) netcfg.LinkConfig {
 	return config
 }
 
+// dnsInterval is the least time between two changes of name resolution, each
+// of which lists every connected service.
+const dnsInterval = 100 * time.Millisecond
+
 // setDNS tells the resolver about all connected services, in order.
 func (m *Manager) setDNS() {
-	var links []LinkDNS
+	links := make([]LinkDNS, 0, len(m.services))
 	for _, s := range m.services {
 		if s.state.Connected() {
 			links = append(links, LinkDNS{
@@ -185,6 +192,7 @@ func (m *Manager) setDNS() {
 	if !same {
 		m.settle.resolved = links
 		m.ports.Resolver.Set(links, m.fallbackDNS)
+		m.settle.dnsPause = m.loop.After("name resolution", dnsInterval, func() { m.settle.dnsPause = nil })
 	}
 }
 
