@@ -3,6 +3,7 @@ package bus
 import (
 	"encoding/binary"
 	"math"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -162,6 +163,11 @@ func (e *encoder) container(value any) {
 			}
 		})
 	case []EncodedObject:
+		total := 0
+		for _, o := range v {
+			total += len(o) + 8
+		}
+		e.b = slices.Grow(e.b, total)
 		e.array(8, func() {
 			for _, o := range v {
 				e.align(8)
