@@ -78,7 +78,7 @@ func networkdLevel(state string) level {
 	return down
 }
 
-// probe is the first question asked of a manager.
+// probe is the first question asked of a manager: its state.
 func probe(m lab.Manager) (path dbus.ObjectPath, method string, args []any) {
 	const get = "org.freedesktop.DBus.Properties.Get"
 	switch m.BusName {
@@ -87,7 +87,7 @@ func probe(m lab.Manager) (path dbus.ObjectPath, method string, args []any) {
 	case "org.freedesktop.network1":
 		return "/org/freedesktop/network1", get, []any{m.BusName + ".Manager", "OperationalState"}
 	}
-	return "/", "net.connman.Manager.GetServices", nil
+	return "/", "net.connman.Manager.GetProperties", nil
 }
 
 // observer watches a home from outside: the bus and the machine's kernel.
