@@ -38,14 +38,14 @@ func TestSilenceDoesNotKeepACrowdWaiting(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t, "", false)
 		b.wire.server = silent
-		const n = 25 * gatePlaces
+		const n = 15 * gatePlaces
 		b.crowd(n)
 		if got := len(b.wire.sent); got != gatePlaces {
 			t.Errorf("%d messages at once, want %d", got, gatePlaces)
 		}
-		b.run(24 * gateStay)
+		b.run(14 * gateStay)
 		if got := len(b.wire.sent); got != n {
-			t.Errorf("%d messages after %v, want one of each", got, 24*gateStay)
+			t.Errorf("%d messages after %v, want one of each", got, 14*gateStay)
 		}
 	})
 }
