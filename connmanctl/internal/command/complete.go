@@ -90,6 +90,8 @@ func monitorWord(_ *Names, place int) []string {
 	return switchWord(place, 1)
 }
 
+func switchFirst(_ *Names, place int) []string { return switchWord(place, 0) }
+
 func sessionWord(*Names, int) []string { return optionNames(sessionOptions) }
 
 func switchWord(place, wanted int) []string { return at(place, wanted, []string{"on", "off"}) }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 
+	"net.connman/connmanctl/internal/agent"
 	"net.connman/pkg/api/connman"
 	"net.connman/pkg/bus"
 )
@@ -58,6 +59,7 @@ func (e usageError) Error() string { return string(e) }
 type Session struct {
 	Out, Err    io.Writer
 	Interactive bool
+	Person      agent.Person // who can be asked; may be nil when not interactive
 
 	conn    *bus.Conn
 	open    int // calls without an answer yet
@@ -65,6 +67,8 @@ type Session struct {
 	left    bool
 	watched map[string]func() // what stops watching an interface
 	live    live
+	desk    *agent.Desk
+	agents  [2]registration // as agentKinds
 }
 
 // NewSession returns a session that talks over conn.

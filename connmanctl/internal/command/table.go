@@ -74,8 +74,10 @@ func init() {
 			move("MoveAfter", "after"), twoServices},
 		{"config", "<service>", configOptions, "Set service configuration options", config, configWord},
 		{"monitor", "[off]", monitorOptions, "Monitor signals from interfaces", monitor, monitorWord},
+		{"agent", "on|off", nil, "Agent mode", networkAgent, switchFirst},
 		{"vpnconnections", "[<connection>]", nil, "Display VPN connections",
 			listOr(list(vpnManager, "GetConnections", view.VPNConnections), vpnConnection), connectionWord},
+		{"vpnagent", "on|off", nil, "VPN Agent mode", vpnAgent, switchFirst},
 		{"session", "on|off|connect|disconnect|config", sessionOptions, "Enable or disable a session",
 			liveSession, sessionWord},
 		{"peer_service", "register|unregister <specs> <master>\n" +

@@ -91,12 +91,29 @@ func (d *Daemon) Await(t testing.TB, call string) {
 // Ask calls a method of the process that called last.
 func (d *Daemon) Ask(t testing.TB, path, method string, args ...any) {
 	t.Helper()
+	if err := (<-d.Begin(path, method, args...)).Err; err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Begin calls a method of the process that called last and returns where the
+// answer will be. Arguments may be dictionaries.
+func (d *Daemon) Begin(path, method string, args ...any) <-chan *dbus.Call {
 	d.mu.Lock()
 	caller := d.caller
 	d.mu.Unlock()
-	if err := d.conn.Object(caller, dbus.ObjectPath(path)).Call(method, 0, args...).Err; err != nil {
-		t.Fatal(err)
-	}
+	dot := strings.LastIndexByte(method, '.')
+	return d.conn.Send(&dbus.Message{
+		Type: dbus.TypeMethodCall,
+		Headers: map[dbus.HeaderField]dbus.Variant{
+			dbus.FieldDestination: dbus.MakeVariant(caller),
+			dbus.FieldPath:        dbus.MakeVariant(dbus.ObjectPath(path)),
+			dbus.FieldInterface:   dbus.MakeVariant(method[:dot]),
+			dbus.FieldMember:      dbus.MakeVariant(method[dot+1:]),
+			dbus.FieldSignature:   dbus.MakeVariant(signatureOf(args)),
+		},
+		Body: args,
+	}, make(chan *dbus.Call, 1)).Done
 }
 
 // Emit sends a signal with values of the given signature.
