@@ -44,6 +44,8 @@ type daemon struct {
 	log     *slog.Logger
 	core    *core.Manager
 	failure error // why it ends, nil when it was told to
+	// detached says that the network stays as it is for the next run.
+	detached bool
 
 	closers []func() // in the order in which things were made
 }
@@ -85,6 +87,9 @@ func (d *daemon) build(o options, cfg config.Config) error {
 	resolv := resolver.New(d.loop, log, cfg.ResolvConf)
 	d.onClose(func() {
 		d.loop.Wait()
+		if d.detached {
+			return // the next run goes on with the file
+		}
 		if err := resolv.Close(); err != nil {
 			log.Warn("cannot restore resolv.conf", "err", err)
 		}
