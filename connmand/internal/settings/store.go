@@ -21,8 +21,9 @@ import (
 const DefaultDir = "/var/lib/connman"
 
 // saveDelay gathers the changes of a burst, such as a service's while it is
-// connected, into one write.
-const saveDelay = time.Second
+// connected, into one write. It is short: whoever changed a setting relies on
+// it, even if the daemon is killed.
+const saveDelay = 100 * time.Millisecond
 
 const (
 	fileName      = "settings"
