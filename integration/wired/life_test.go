@@ -297,3 +297,19 @@ func TestHostileHostNameIsNotSet(t *testing.T) {
 		t.Error(errors.New("resolv.conf has the server's domain: " + w.resolv()))
 	}
 }
+
+// TestSingleConnectedTechnology: one way to the world is enough for some.
+func TestSingleConnectedTechnology(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 2, nil)
+	w.configure("[General]\nSingleConnectedTechnology=true\n")
+	must(t, w.Ports[1].Down())
+	w.startOnline()
+	must(t, w.Ports[1].Up())
+	w.untilState(1, "idle")
+	w.do(w.servicePath(1), "Service.Connect")
+	w.untilState(0, "idle")
+	w.untilState(1, "online")
+	w.untilDefaults("eth1 0")
+	w.until("first link", func() error { return w.gone(w.Links[0]) })
+}
