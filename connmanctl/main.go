@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"runtime/debug"
 
 	"net.connman/connmanctl/internal/command"
 	"net.connman/connmanctl/internal/shell"
@@ -15,7 +16,13 @@ import (
 	"net.connman/pkg/loop"
 )
 
-func main() { os.Exit(int(run(os.Args[1:]))) }
+// gcPercent lets a short life pass without collecting garbage.
+const gcPercent = 800
+
+func main() {
+	debug.SetGCPercent(gcPercent)
+	os.Exit(int(run(os.Args[1:])))
+}
 
 func run(words []string) command.Status {
 	log := slog.New(slog.DiscardHandler)
@@ -25,6 +32,7 @@ func run(words []string) command.Status {
 		fmt.Fprintf(os.Stderr, "Error: %s\n", view.NoBus(err))
 		return command.NoDaemon
 	}
+	conn.AcceptLarge()
 	if len(words) == 0 {
 		return shell.Run(l, conn)
 	}
