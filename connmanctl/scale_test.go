@@ -54,8 +54,9 @@ func crowd(t testing.TB) *lab.Bus {
 	owned := make(chan error, 1)
 	conn.RequestName("net.connman", func(err error) { owned <- err })
 	ctx, cancel := context.WithCancel(context.Background())
-	t.Cleanup(func() { cancel(); conn.Close() })
-	go l.Run(ctx)
+	ended := make(chan struct{})
+	t.Cleanup(func() { cancel(); <-ended; conn.Close() })
+	go func() { l.Run(ctx); close(ended) }()
 	if err := <-owned; err != nil {
 		t.Fatal(err)
 	}

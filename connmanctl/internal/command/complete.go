@@ -18,7 +18,7 @@ type candidates func(n *Names, place int) []string
 func Complete(n *Names, words []string) []string {
 	last := len(words) - 1
 	var found []string
-	for _, word := range possible(n, words[0], last) {
+	for _, word := range possible(n, words, last) {
 		if strings.HasPrefix(word, words[last]) {
 			found = append(found, word)
 		}
@@ -27,16 +27,26 @@ func Complete(n *Names, words []string) []string {
 	return found
 }
 
-func possible(n *Names, name string, place int) []string {
-	var names []string
-	for _, c := range table {
-		if place > 0 && c.name == name && c.words != nil {
-			return c.words(n, place-1)
-		}
-		names = append(names, c.name)
+func possible(n *Names, words []string, place int) []string {
+	if place == 0 {
+		return commandNames()
 	}
-	if place > 0 {
+	c := lookup(words[0])
+	switch {
+	case c == nil:
 		return nil
+	case c.json && strings.HasPrefix(words[place], "-"):
+		return []string{"--json"}
+	case c.words == nil:
+		return nil
+	}
+	return c.words(n, place-1)
+}
+
+func commandNames() []string {
+	names := make([]string, len(table))
+	for i, c := range table {
+		names[i] = c.name
 	}
 	return names
 }

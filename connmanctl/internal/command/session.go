@@ -3,6 +3,7 @@ package command
 import (
 	"fmt"
 	"io"
+	"slices"
 
 	"net.connman/connmanctl/internal/agent"
 	"net.connman/pkg/api/connman"
@@ -62,7 +63,8 @@ type Session struct {
 	Person      agent.Person // who can be asked; may be nil when not interactive
 
 	conn    *bus.Conn
-	open    int // calls without an answer yet
+	open    int  // calls without an answer yet
+	json    bool // what the command being started prints
 	status  Status
 	left    bool
 	watched map[string]func() // what stops watching an interface
@@ -87,12 +89,16 @@ func (s *Session) Execute(words []string) {
 }
 
 func (s *Session) start(words []string) error {
-	for i := range table {
-		if table[i].name == words[0] {
-			return table[i].run(s, words[1:])
-		}
+	c := lookup(words[0])
+	if c == nil {
+		return errUnknown
 	}
-	return errUnknown
+	args := words[1:]
+	s.json = c.json && slices.Contains(args, "--json")
+	if s.json {
+		args = slices.DeleteFunc(slices.Clone(args), func(arg string) bool { return arg == "--json" })
+	}
+	return c.run(s, args)
 }
 
 // Status returns how the last command went, as far as is known.
