@@ -178,19 +178,28 @@ func TestLostEventsAreRecovered(t *testing.T) {
 }
 
 // netlinkDrops objects as long as no route socket of the machine has lost a
-// message: the ninth column of /proc/net/netlink counts them.
+// message.
 func (w *world) netlinkDrops() error {
-	table, err := w.Machine.Output(exec.Command("cat", "/proc/net/netlink"))
-	if err != nil {
-		return err
-	}
-	for line := range strings.Lines(string(table)) {
-		columns := strings.Fields(line)
-		if len(columns) > 8 && columns[1] == "0" && columns[8] != "0" {
+	for _, columns := range w.netlinkTable() {
+		if columns[1] == "0" && columns[8] != "0" {
 			return nil
 		}
 	}
 	return errors.New("no socket has lost a message")
+}
+
+// netlinkTable is the machine's /proc/net/netlink: the columns hold, among
+// others, protocol, port and drops.
+func (w *world) netlinkTable() (rows [][]string) {
+	w.t.Helper()
+	table, err := w.Machine.Output(exec.Command("cat", "/proc/net/netlink"))
+	must(w.t, err)
+	for line := range strings.Lines(string(table)) {
+		if columns := strings.Fields(line); len(columns) > 8 {
+			rows = append(rows, columns)
+		}
+	}
+	return rows
 }
 
 // TestCarrierFlaps pulls and plugs a cable 2,000 times: nothing grows, and the
