@@ -47,6 +47,11 @@ func once(l *loop.Loop, conn *bus.Conn, words []string) command.Status {
 	}
 	out := bufio.NewWriterSize(os.Stdout, 1<<16)
 	session := command.NewSession(conn, out, os.Stderr, false)
+	session.Later = func(fn func()) { l.Post("later", fn) }
+	if person := shell.NewPerson(l, func() { out.Flush() }); person != nil {
+		session.Person = person
+		defer person.Close()
+	}
 	lost := command.Worked
 	conn.OnDisconnect(func(error) { lost = command.NoDaemon; l.Quit() })
 	l.Post("command", func() { session.Execute(words) })

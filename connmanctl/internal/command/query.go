@@ -35,22 +35,25 @@ func list(t target, method string, l look) func(*Session, []string) error {
 }
 
 // listOr returns a command that lists objects, or shows the one it is given.
-func listOr(all func(*Session, []string) error, one func(id string) target, kind string) func(*Session, []string) error {
+func listOr(all func(*Session, []string) error, command string, l listing, one func(id string) target, kind string) func(*Session, []string) error {
 	return func(s *Session, args []string) error {
 		if len(args) == 0 {
 			return all(s, nil)
 		}
-		id, err := idArg(args)
+		name, err := nameArg(args)
 		if err != nil {
 			return err
 		}
-		t, json := one(id), s.json
-		s.call(t, "GetProperties", id, func(reply []any) {
-			if json {
-				view.JSONObject(s.Out, kind, t.path, reply)
-			} else {
-				view.Object(s.Out, t.path, reply)
-			}
+		json := s.json
+		s.named(command, l, name, func(id string) {
+			t := one(id)
+			s.call(t, "GetProperties", id, func(reply []any) {
+				if json {
+					view.JSONObject(s.Out, kind, t.path, reply)
+				} else {
+					view.Object(s.Out, t.path, reply)
+				}
+			})
 		})
 		return nil
 	}
@@ -64,5 +67,6 @@ func showServices(s *Session, args []string) error {
 			return errInvalid
 		}
 	}
-	return listOr(list(manager, "GetServices", objects(view.KindService, view.Services)), service, view.KindService)(s, args)
+	all := list(manager, "GetServices", objects(view.KindService, view.Services))
+	return listOr(all, "services", serviceList, service, view.KindService)(s, args)
 }

@@ -61,11 +61,13 @@ type Session struct {
 	Out, Err    io.Writer
 	Interactive bool
 	Person      agent.Person // who can be asked; may be nil when not interactive
+	Later       func(func()) // runs a function in a later turn
 
 	conn    *bus.Conn
 	open    int  // calls without an answer yet
 	json    bool // what the command being started prints
 	status  Status
+	advised string // about the last command
 	left    bool
 	watched map[string]func() // what stops watching an interface
 	live    live
@@ -82,7 +84,7 @@ func NewSession(conn *bus.Conn, out, err io.Writer, interactive bool) *Session {
 
 // Execute starts the command that words name with its arguments.
 func (s *Session) Execute(words []string) {
-	s.status = Worked
+	s.status, s.advised = Worked, ""
 	if err := s.start(words); err != nil {
 		s.misuse(s.Err, words[0], err)
 	}

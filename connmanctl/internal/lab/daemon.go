@@ -17,6 +17,7 @@ type Answer struct {
 	Error, Text string
 	Signature   string
 	Values      []any
+	After       <-chan struct{} // when it is closed; nil for at once
 }
 
 // Daemon is a scripted daemon.
@@ -159,7 +160,14 @@ func (d *Daemon) intercept(m *dbus.Message) {
 		answer.Signature, answer.Values = "s", []any{answer.Text}
 	}
 	m.Type = 0
-	_ = d.send(reply, answer.Signature, answer.Values)
+	if answer.After == nil {
+		_ = d.send(reply, answer.Signature, answer.Values)
+		return
+	}
+	go func() {
+		<-answer.After
+		_ = d.send(reply, answer.Signature, answer.Values)
+	}()
 }
 
 func (d *Daemon) answerTo(sender, path, iface, member string, args []any) Answer {

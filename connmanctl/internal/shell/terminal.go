@@ -33,28 +33,42 @@ type terminal struct {
 	raw      int // how many want raw mode
 }
 
-// NewPerson returns who sits at the terminal, to be asked without a prompt.
-// Nothing is read before the first question.
-func NewPerson(l *loop.Loop) agent.Person {
-	t := &terminal{loop: l}
+// Person is who sits at the terminal, to be asked without a prompt.
+type Person struct {
+	terminal terminal
+	before   func()
+	reading  sync.Once
+}
+
+// NewPerson returns who sits at the terminal, nil when there is none. Nothing
+// is read before the first question; before runs before each.
+func NewPerson(l *loop.Loop, before func()) *Person {
+	if !isTerminal() {
+		return nil
+	}
+	p := &Person{before: before}
+	p.terminal.init(l)
+	return p
+}
+
+// Ask implements agent.Person.
+func (p *Person) Ask(q agent.Question, answer func(line string, ok bool)) (withdraw func()) {
+	p.before()
+	p.reading.Do(func() { go p.terminal.pump(os.Stdin) })
+	return p.terminal.Ask(q, answer)
+}
+
+// Close gives the terminal back as it was.
+func (p *Person) Close() error { return p.terminal.Close() }
+
+func (t *terminal) init(l *loop.Loop) {
+	t.loop = l
 	t.typed = sync.NewCond(&t.mu)
-	return &lazy{t: t}
-}
-
-// lazy begins to read with the first question.
-type lazy struct {
-	t    *terminal
-	once sync.Once
-}
-
-func (p *lazy) Ask(q agent.Question, answer func(string, bool)) (withdraw func()) {
-	p.once.Do(func() { go p.t.pump(os.Stdin) })
-	return p.t.Ask(q, answer)
 }
 
 func newTerminal(l *loop.Loop, complete readline.AutoCompleter) (*terminal, error) {
-	t := &terminal{loop: l}
-	t.typed = sync.NewCond(&t.mu)
+	t := &terminal{}
+	t.init(l)
 	rl, err := readline.NewEx(&readline.Config{
 		Prompt:                 "connmanctl> ",
 		AutoComplete:           complete,
