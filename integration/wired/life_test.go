@@ -235,10 +235,14 @@ func TestTechnologyPower(t *testing.T) {
 	// The wish outlasts the daemon.
 	w.end()
 	w.start()
-	var technologies []entry
-	must(t, w.call(managerPath, "net.connman.Manager.GetTechnologies").Store(&technologies))
-	must(t, expect("technologies", len(technologies), 1))
-	must(t, expect("Powered", text(technologies[0].Props["Powered"]), "false"))
+	w.until("the technology", func() error {
+		var technologies []entry
+		must(t, w.call(managerPath, "net.connman.Manager.GetTechnologies").Store(&technologies))
+		return expect("technologies", len(technologies), 1)
+	})
+	p, err := w.properties(ethernetPath, "Technology")
+	must(t, err)
+	must(t, expect("Powered", text(p["Powered"]), "false"))
 	must(t, power(true))
 	w.untilState(0, "online")
 }
