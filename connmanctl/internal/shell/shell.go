@@ -136,10 +136,11 @@ func (sh *shell) answer(line string, ok bool) {
 }
 
 // remember puts a line into the history, unless it repeats the one before or
-// carries a passphrase.
+// carries a passphrase. A line that is no command may be a passphrase that was
+// typed at the wrong moment: it does not outlast the run.
 func (sh *shell) remember(line string, words []string) {
 	if line != sh.previous && !command.Secret(words) {
-		sh.reader.Remember(line)
+		sh.reader.Remember(line, command.Known(words[0]))
 		sh.previous = line
 	}
 }

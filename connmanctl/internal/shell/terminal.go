@@ -19,6 +19,7 @@ import (
 // finishing, and nothing is redrawn after it.
 type terminal struct {
 	rl     *readline.Instance // nil when there are only questions
+	past   history
 	loop   *loop.Loop
 	asking atomic.Bool // a question has the line, so that readline must not draw
 
@@ -28,7 +29,8 @@ type terminal struct {
 	ended    bool       // the input
 	dealing  bool       // with an answer: who gets input is not known
 	question *question
-	finished bool // readline's line, or it may be
+	finished bool   // readline's line, or it may be
+	kept     string // line for the history, to be written before the next is read
 	mode     readline.RawMode
 	raw      int // how many want raw mode
 }
@@ -81,15 +83,25 @@ func newTerminal(l *loop.Loop, complete readline.AutoCompleter) (*terminal, erro
 		FuncMakeRaw:            t.enterRaw,
 		FuncExitRaw:            t.exitRaw,
 	})
-	t.rl = rl
+	if err != nil {
+		return nil, err
+	}
+	t.rl, t.past = rl, userHistory()
+	for _, line := range t.past.load() {
+		_ = rl.SaveHistory(line)
+	}
 	go t.pump(os.Stdin)
-	return t, err
+	return t, nil
 }
 
 func (t *terminal) ReadLine() (string, error) {
 	t.mu.Lock()
-	t.finished = false
+	kept := t.kept
+	t.finished, t.kept = false, ""
 	t.mu.Unlock()
+	if kept != "" {
+		t.past.add(kept)
+	}
 	line, err := t.rl.Readline()
 	if errors.Is(err, readline.ErrInterrupt) {
 		return line, errInterrupt
@@ -97,7 +109,14 @@ func (t *terminal) ReadLine() (string, error) {
 	return line, err
 }
 
-func (t *terminal) Remember(line string) { _ = t.rl.SaveHistory(line) }
+func (t *terminal) Remember(line string, keep bool) {
+	_ = t.rl.SaveHistory(line)
+	if keep {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		t.kept = line
+	}
+}
 
 func (t *terminal) Stdout() io.Writer { return above{t, os.Stdout} }
 func (t *terminal) Stderr() io.Writer { return above{t, os.Stderr} }
