@@ -43,6 +43,7 @@ func TestProvisioningFollowsItsFiles(t *testing.T) {
 			must(t, expect("Method", field(p, "IPv4.Configuration", "Method"), "fixed"))
 			must(t, expect("Method in use", field(p, "IPv4", "Method"), "fixed"))
 			must(t, expect("Nameservers", text(p["Nameservers"]), "[10.77.0.1]"))
+			must(t, expect("Nameservers of the user", text(p["Nameservers.Configuration"]), "[]"))
 			must(t, expect("Domains", text(p["Domains.Configuration"]), "[corp.test]"))
 			for name, value := range map[string]any{
 				"IPv4.Configuration":        dictOf("Method", "dhcp"),
