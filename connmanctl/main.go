@@ -54,7 +54,13 @@ func once(l *loop.Loop, conn *bus.Conn, words []string) command.Status {
 	}
 	lost := command.Worked
 	conn.OnDisconnect(func(error) { lost = command.NoDaemon; l.Quit() })
-	l.Post("command", func() { session.Execute(words) })
+	l.Post("command", func() {
+		if words[0] == "--complete" {
+			session.Complete(words[1:])
+		} else {
+			session.Execute(words)
+		}
+	})
 	l.AtTurnEnd(func() {
 		out.Flush()
 		if !session.Busy() || session.Left() {

@@ -18,6 +18,10 @@ type command struct {
 
 var serviceOptions = []option{{"properties", "[<service>]      (obsolete)"}}
 
+// connectOptions are those of a single command; the reference client has none,
+// so they are not in the help.
+var connectOptions = []string{"--passphrase-file", "--passphrase-fd", "--identity", "--hidden"}
+
 var configOptions = []option{
 	{"nameservers", "<dns1> [<dns2>] [<dns3>]"},
 	{"timeservers", "<ntp1> [<ntp2>] [...]"},
@@ -67,7 +71,7 @@ func init() {
 		{"peers", "[peer]", nil, "Display peers",
 			listOr(list(manager, "GetPeers", objects(view.KindPeer, view.Peers)), "peers", peerList, peer, view.KindPeer), peerWord, true},
 		{"scan", "<technology>", nil, "Scans for new services for given technology", scan, technologyWord, false},
-		{"connect", "<service/peer>", nil, "Connect a given service or peer", connect, serviceOrPeer, false},
+		{"connect", "<service/peer>", nil, "Connect a given service or peer", connect, connectWord, false},
 		{"disconnect", "<service/peer>", nil, "Disconnect a given service or peer", disconnect, serviceOrPeer, false},
 		{"move-before", "<service> <target service>\t", nil, "Move <service> before <target service>",
 			move("move-before", "MoveBefore", "before"), twoServices, false},
