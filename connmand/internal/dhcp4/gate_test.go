@@ -71,3 +71,17 @@ func TestLeavingTheGate(t *testing.T) {
 		}
 	})
 }
+
+// A stray message for a client that has not begun does not cost it its turn.
+func TestWaitingClientHearsStrayMessages(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, "", false)
+		b.wire.server = silent
+		b.crowd(gatePlaces + 1)
+		b.do(func() { b.clients.handle([]inbound{{link: 10 + gatePlaces}}) })
+		b.run(gateStay)
+		if got := len(b.wire.sent); got != gatePlaces+1 {
+			t.Errorf("%d messages, want one of each client", got)
+		}
+	})
+}
