@@ -35,7 +35,7 @@ const (
 	// dialTimeout is how long the bus may take to let us in.
 	dialTimeout = 10 * time.Second
 	// freeAfter is when the memory that starting took is given back.
-	freeAfter = 3 * time.Second
+	freeAfter = 8 * time.Second
 )
 
 // daemon is all that runs.
