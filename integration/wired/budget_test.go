@@ -39,7 +39,7 @@ func TestIdleDaemonSleeps(t *testing.T) {
 	const long = 30 * time.Second
 	w := newWorld(t, 1, nil)
 	w.startOnline()
-	time.Sleep(5 * time.Second) // what follows a start is over
+	time.Sleep(12 * time.Second) // what follows a start is over
 	before := usage(t, w.daemon.Pid())
 	time.Sleep(long)
 	after := usage(t, w.daemon.Pid())

@@ -153,7 +153,9 @@ func TestRefusedRenewal(t *testing.T) {
 		return reply
 	})
 	w.waitSignal(from, "Service.PropertyChanged", `"State" <"configuration">`)
-	w.waitSignal(from, "Service.PropertyChanged", `"State" <"online">`)
+	s.say(nil)
+	w.untilSignals(from, `Service.PropertyChanged "State" <"configuration">`, `Service.PropertyChanged "State" <"ready">`)
+	w.untilState(0, "online")
 	must(t, withAddress(w.Links[0]))
 }
 

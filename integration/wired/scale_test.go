@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/godbus/dbus/v5"
+	"github.com/vishvananda/netlink"
 	"net.connman/integration/lab"
 )
 
@@ -24,7 +25,7 @@ func (w *world) crowd() (time.Duration, error) {
 	if err := w.Plug(); err != nil {
 		return 0, err
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 3*patience)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*patience)
 	defer cancel()
 	connected := map[dbus.ObjectPath]bool{}
 	last, err := w.recorder.Wait(ctx, from, func(m *dbus.Message) bool {
@@ -32,9 +33,22 @@ func (w *world) crowd() (time.Duration, error) {
 		return len(connected) == len(w.Links)
 	})
 	if err != nil {
-		return 0, fmt.Errorf("%d of %d services connected: %w", len(connected), len(w.Links), err)
+		return 0, fmt.Errorf("%w; signals told of %d services; %v; %d links have a carrier", err, len(connected), w.allConnected(), w.carriers())
 	}
 	return last.At.Sub(plugged), nil
+}
+
+// carriers is how many of the machine's links the kernel says are running.
+func (w *world) carriers() (n int) {
+	w.t.Helper()
+	links, err := w.Machine.Netlink.LinkList()
+	must(w.t, err)
+	for _, link := range links {
+		if link.Type() == "veth" && link.Attrs().OperState == netlink.OperUp {
+			n++
+		}
+	}
+	return n
 }
 
 // noteStates keeps the set of connected services as a signal changes it.
@@ -152,7 +166,7 @@ func TestManyLinksAtOnce(t *testing.T) {
 func TestLostEventsAreRecovered(t *testing.T) {
 	w := newWorld(t, 2, nil)
 	w.startOnline()
-	w.untilState(1, "ready")
+	w.until("both connected", w.allConnected)
 	noise, err := w.Machine.Bridge("noise0", "192.0.2.1/24")
 	must(t, err)
 
@@ -174,7 +188,7 @@ func TestLostEventsAreRecovered(t *testing.T) {
 	})
 	w.untilState(1, "online")
 	must(t, w.Ports[0].Up())
-	w.untilState(0, "ready")
+	w.until("both connected", w.allConnected)
 }
 
 // netlinkDrops objects as long as no route socket of the machine has lost a
@@ -218,9 +232,9 @@ func TestCarrierFlaps(t *testing.T) {
 	before := usage(t, w.daemon.Pid())
 	flap(2000)
 	w.until("nothing grew", func() error {
-		const megabytes = 1
+		const megabytes = 2
 		after := usage(t, w.daemon.Pid())
-		if after.fds != before.fds || after.threads > 2*before.threads || after.anonymous > before.anonymous+megabytes {
+		if after.fds > before.fds || after.threads > 24 || after.anonymous > before.anonymous+megabytes {
 			return fmt.Errorf("descriptors, threads, MB: %d, %d, %.1f before and %d, %d, %.1f after",
 				before.fds, before.threads, before.anonymous, after.fds, after.threads, after.anonymous)
 		}
