@@ -39,9 +39,9 @@ func TestIdleDaemonSleeps(t *testing.T) {
 	const long = 30 * time.Second
 	w := newWorld(t, 1, nil)
 	w.startOnline()
-	time.Sleep(12 * time.Second) // what follows a start is over
+	watch(12 * time.Second) // what follows a start is over
 	before := usage(t, w.daemon.Pid())
-	time.Sleep(long)
+	watch(long)
 	after := usage(t, w.daemon.Pid())
 	// The runtime may look once whether there is garbage: every two minutes.
 	if woken := after.wakeUps - before.wakeUps; woken > 2 {

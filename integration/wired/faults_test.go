@@ -298,7 +298,7 @@ func TestInfiniteLease(t *testing.T) {
 	})
 	w.startOnline()
 	before := w.asked()
-	time.Sleep(4 * time.Second)
+	watch(4 * time.Second)
 	if n := w.asked(); n != before {
 		t.Errorf("%d messages about a lease that lasts for ever", n-before)
 	}

@@ -32,7 +32,7 @@ func (w *world) guard() (end func()) {
 		}
 		const observed, share, megabytes = 5 * time.Second, 0.05, 4
 		start := usage(w.t, pid)
-		time.Sleep(observed)
+		watch(observed)
 		after := usage(w.t, pid)
 		if spin := (after.cpu - start.cpu).Seconds() / observed.Seconds(); spin > share {
 			w.t.Errorf("%.0f %% of a processor while nothing is to be done", 100*spin)

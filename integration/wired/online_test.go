@@ -85,7 +85,7 @@ func TestModesOfTheOnlineCheck(t *testing.T) {
 			w.start()
 			w.untilState(0, tt.state)
 			before := w.Router.Web.Requests()
-			time.Sleep(watched)
+			watch(watched)
 			if n := w.Router.Web.Requests() - before; n < tt.least || n > tt.most {
 				t.Errorf("%d requests in %v, want %d to %d", n, watched, tt.least, tt.most)
 			}
@@ -243,6 +243,6 @@ func talk(conn net.Conn, parts []string) {
 		if _, err := io.WriteString(conn, part); err != nil {
 			return // it has heard enough
 		}
-		time.Sleep(5 * time.Millisecond) // a segment each
+		watch(5 * time.Millisecond) // a segment each
 	}
 }

@@ -141,14 +141,14 @@ func TestKillKeepsSettingsAndConnections(t *testing.T) {
 		next := []string{"10.77.0.1", fmt.Sprintf("10.77.14.%d", round+2)}
 		w.bus.Object("net.connman", w.servicePath(0)).Go("net.connman.Service.SetProperty", dbus.FlagNoReplyExpected,
 			nil, "Nameservers.Configuration", dbus.MakeVariant(next))
-		time.Sleep(rand.N(40 * time.Millisecond))
+		watch(rand.N(40 * time.Millisecond))
 		w.daemon.Kill()
 
 		if round%2 == 1 { // and once more while it starts
 			var err error
 			w.daemon, err = lab.Ours().Run(w.Machine, w.Bus)
 			must(t, err)
-			time.Sleep(rand.N(60 * time.Millisecond))
+			watch(rand.N(60 * time.Millisecond))
 			w.daemon.Kill()
 		}
 		w.start()

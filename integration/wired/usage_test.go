@@ -12,6 +12,10 @@ import (
 	"time"
 )
 
+// watch lets time pass because the test is about what does not happen
+// meanwhile, or about the moment at which it strikes. It is not for waiting.
+func watch(d time.Duration) { time.Sleep(d) }
+
 // spent is what a process uses of the machine.
 type spent struct {
 	rss, anonymous float64 // megabytes of 10^6 bytes
