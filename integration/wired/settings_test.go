@@ -265,3 +265,21 @@ func TestSavedServicesAreReadWhenTheirNetworkIsThere(t *testing.T) {
 	}
 	must(t, expect("another's files", w.print(stateDir+"ethernet_028800000999_cable"), before))
 }
+
+// TestAnsweredSettingsSurviveAKill kills the daemon as soon as it has answered:
+// whoever heard the answer may rely on it.
+func TestAnsweredSettingsSurviveAKill(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 1, nil)
+	w.startOnline()
+	for _, domain := range []string{"one.test", "two.test", "three.test", "four.test", "five.test"} {
+		file := stateDir + w.serviceID(0) + "/settings"
+		w.set(0, "Domains.Configuration", []string{domain})
+		w.daemon.Kill()
+		if got := w.read(file); !strings.Contains(got, "Domains="+domain) {
+			t.Errorf("answered, killed, and the file holds\n%s", got)
+		}
+		w.start()
+		w.untilState(0, "online")
+	}
+}

@@ -126,6 +126,14 @@ func (s *Store) SaveGlobal(settings core.GlobalSettings) {
 	})
 }
 
+// Sync implements core.Storage.
+func (s *Store) Sync(done func()) {
+	loop.Go(s.loop, "sync settings", func(context.Context) (struct{}, error) {
+		s.writer.Flush()
+		return struct{}{}, nil
+	}, func(struct{}, error) { done() })
+}
+
 // Flush writes all that was saved, now, and waits for the disk.
 func (s *Store) Flush() { s.writer.Flush() }
 
