@@ -31,9 +31,12 @@ const (
 
 func main() {
 	ran := false
+	var failed failedStatus
 	err := command(version, func(o options) error { ran = true; return run(o) }).Execute()
 	switch {
 	case err == nil:
+	case errors.As(err, &failed):
+		os.Exit(int(failed))
 	case ran:
 		fmt.Fprintln(os.Stderr, "connmand:", err)
 		os.Exit(1)

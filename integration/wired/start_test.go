@@ -76,6 +76,7 @@ func TestStartFailsWithOneLineAndAStatus(t *testing.T) {
 		says    []string
 	}{
 		{name: "name taken", args: []string{"-n"}, status: 1, says: []string{"net.connman", "stop"}},
+		{name: "name taken, in the background", status: 1, says: []string{"net.connman", "stop"}},
 		{name: "no bus", args: []string{"-n"}, bus: "unix:path=/run/nothing", status: 1, says: []string{"dbus-daemon"}},
 		{name: "not root", args: []string{"-n"}, process: nobody(), status: 1, says: []string{"root"}},
 		{name: "unknown flag", args: []string{"--frobnicate"}, status: 2, says: []string{"--frobnicate", "--help"}},
