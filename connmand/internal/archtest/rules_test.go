@@ -71,9 +71,9 @@ var importRules = []importRule{
 		},
 	},
 	{
-		why: "an HTTP client costs a megabyte and follows strangers' wishes: the online check has the only one",
+		why: "an HTTP client costs a megabyte and a half and follows strangers' wishes: the online check reads a reply's head, no more",
 		bad: func(from, what string) bool {
-			return what == "net/http" && !under(from, "connmand/internal/online") && !under(from, "integration")
+			return what == "net/http" && !under(from, "integration")
 		},
 	},
 	{
