@@ -1,6 +1,7 @@
 package dhcp4
 
 import (
+	"context"
 	"log/slog"
 	"math/rand/v2"
 	"net/netip"
@@ -64,6 +65,7 @@ type client struct {
 	timer     *loop.Timer
 	wake      time.Time
 	listening bool
+	unsent    int // messages in a row that could not be sent
 	port      port
 	bound     netip.Addr // of port
 	watch     core.ConflictWatch
@@ -149,12 +151,11 @@ func (c *client) step(e event) {
 }
 
 func (c *client) perform(a action) {
-	var err error
 	switch a := a.(type) {
 	case broadcast:
-		err = c.broadcast(a.message)
+		c.broadcast(a.message)
 	case direct:
-		err = c.direct(a)
+		c.noteSent(c.direct(a))
 	case keep:
 		c.all.files.save(c.link, a.lease)
 	case refused:
@@ -164,24 +165,33 @@ func (c *client) perform(a action) {
 	case report:
 		c.report(a.event)
 	}
-	if err != nil {
-		// The machine tries again by itself.
-		c.log.Warn("cannot send DHCP message", "error", err)
+}
+
+// noteSent logs the second failure in a row: the machine tries again by
+// itself, and the first one is what a link does that just went down.
+func (c *client) noteSent(err error) {
+	if err == nil {
+		c.unsent = 0
+		return
 	}
+	c.unsent++
+	level := slog.LevelDebug
+	if c.unsent == 2 {
+		level = slog.LevelWarn
+	}
+	c.log.Log(context.Background(), level, "cannot send DHCP message", "error", err)
 }
 
 // broadcast keeps the socket open until the message has left.
-func (c *client) broadcast(message []byte) error {
+func (c *client) broadcast(message []byte) {
 	if err := c.all.listen(); err != nil {
-		return err
+		c.noteSent(err)
+		return
 	}
 	c.all.wire.broadcast(c.link, message, func(err error) {
-		if err != nil {
-			c.log.Warn("cannot send DHCP message", "error", err)
-		}
+		c.noteSent(err)
 		c.all.dismiss()
 	})
-	return nil
 }
 
 func (c *client) direct(a direct) error {
