@@ -7,7 +7,6 @@ import (
 	"math"
 	"math/bits"
 	"net/netip"
-	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -29,7 +28,6 @@ const (
 	maxDomains  = 32
 	maxName     = 253 // bytes of a domain name
 	maxLabel    = 63
-	maxURL      = 1024
 	maxWarnings = 16  // a server does not fill the log
 	classlessMS = 249 // Microsoft's code for option 121
 )
@@ -306,28 +304,11 @@ func (o *optionReader) domainName(code uint8) string {
 	if s == "" {
 		return ""
 	}
-	if !validName(s) {
+	if !netcfg.ValidName(s) {
 		o.refuse(code, "%d bytes that are no host or domain name", len(s))
 		return ""
 	}
 	return s
-}
-
-func validName(s string) bool {
-	if len(s) > maxName {
-		return false
-	}
-	for label := range strings.SplitSeq(s, ".") {
-		if label == "" || len(label) > maxLabel || label[0] == '-' || label[len(label)-1] == '-' {
-			return false
-		}
-		for _, c := range []byte(label) {
-			if !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '-' || c == '_') {
-				return false
-			}
-		}
-	}
-	return true
 }
 
 // searchList reads option 119 (RFC 3397).
@@ -341,7 +322,7 @@ func (o *optionReader) searchList() []string {
 		case err != nil:
 			o.refuse(code, "%w", err)
 			return nil
-		case !validName(name):
+		case !netcfg.ValidName(name):
 			o.refuse(code, "%d bytes that are no domain name", len(name))
 		case !slices.Contains(domains, name):
 			domains = append(domains, name)
@@ -393,20 +374,9 @@ func (o *optionReader) url(code uint8) string {
 	if s == "" {
 		return ""
 	}
-	u, err := url.Parse(s)
-	if err != nil || len(s) > maxURL || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || !graphic(s) {
+	if !netcfg.ValidURL(s) {
 		o.refuse(code, "%d bytes that are no web address", len(s))
 		return ""
 	}
 	return s
-}
-
-// graphic reports whether s is all visible ASCII.
-func graphic(s string) bool {
-	for _, c := range []byte(s) {
-		if c <= ' ' || c >= 0x7f {
-			return false
-		}
-	}
-	return true
 }
