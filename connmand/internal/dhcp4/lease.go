@@ -14,6 +14,7 @@ import (
 	"github.com/insomniacslk/dhcp/dhcpv4"
 
 	"net.connman/connmand/internal/core"
+	"net.connman/connmand/internal/leasefile"
 	"net.connman/pkg/netcfg"
 )
 
@@ -43,6 +44,37 @@ type lease struct {
 }
 
 func (l *lease) address() netip.Addr { return l.config.IP.Address.Addr() }
+
+// stored is what goes into a file, nil of no lease.
+func (l *lease) stored() *leasefile.Lease {
+	if l == nil {
+		return nil
+	}
+	return &leasefile.Lease{Asked: l.began, Reply: l.raw}
+}
+
+// restore makes a lease of what a file holds, or says why it does not hold any
+// more.
+func restore(s leasefile.Lease, client core.HardwareAddr, address netip.Addr, now time.Time) (*lease, error) {
+	r, err := parseReply(s.Reply)
+	if err != nil {
+		return nil, err
+	}
+	config, _, err := leaseConfig(r)
+	if err != nil {
+		return nil, err
+	}
+	l := newLease(config, r, s.Asked)
+	switch {
+	case r.kind != ack || r.client != client:
+		return nil, fmt.Errorf("not a lease of this link")
+	case l.address() != address:
+		return nil, fmt.Errorf("lease of %s instead of %s", l.address(), address)
+	case due(l.expire, now):
+		return nil, fmt.Errorf("lease has expired")
+	}
+	return l, nil
+}
 
 // leaseConfig reads what an offer or acknowledgement gives. Only an unusable
 // address is an error; any other option that makes no sense is left out and
