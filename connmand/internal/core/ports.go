@@ -215,6 +215,9 @@ type ServiceSettings struct {
 	IPv4 IPv4Settings
 	IPv6 IPv6Settings
 
+	DUID         DUID       // this machine to DHCPv6 servers; "": never asked one
+	LastAddress6 netip.Addr // of the last DHCPv6 lease
+
 	Nameservers []string
 	Timeservers []string
 	Domains     []string

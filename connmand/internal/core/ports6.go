@@ -2,6 +2,8 @@ package core
 
 import (
 	"encoding/binary"
+	"encoding/hex"
+	"fmt"
 	"net/netip"
 	"time"
 
@@ -84,6 +86,27 @@ func NewDUID(addr HardwareAddr, now time.Time) DUID {
 	d = binary.BigEndian.AppendUint32(d, uint32(now.Sub(duidEpoch)/time.Second))
 	return DUID(append(d, addr...))
 }
+
+// The length of a DUID in bytes: its type and something (RFC 8415, 11.1).
+const (
+	MinDUID = 3
+	MaxDUID = 130
+)
+
+// ParseDUID reads a DUID in hexadecimal digits, as it is kept in files.
+func ParseDUID(s string) (DUID, error) {
+	b, err := hex.DecodeString(s)
+	if err != nil {
+		return "", err
+	}
+	if len(b) < MinDUID || len(b) > MaxDUID {
+		return "", fmt.Errorf("%d bytes", len(b))
+	}
+	return DUID(b), nil
+}
+
+// String returns the DUID in hexadecimal digits.
+func (d DUID) String() string { return hex.EncodeToString([]byte(d)) }
 
 // DHCP6Request says what a client should ask for.
 type DHCP6Request struct {

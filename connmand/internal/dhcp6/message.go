@@ -14,8 +14,6 @@ const (
 	serverPort = 547
 
 	headerLen    = 4
-	minDUID      = 3 // bytes: a type and something
-	maxDUID      = 130
 	maxAddresses = 16 // of an association
 )
 
@@ -151,7 +149,7 @@ func parseDUID(before core.DUID, b []byte) (core.DUID, error) {
 	if before != "" {
 		return "", fmt.Errorf("second identifier")
 	}
-	if len(b) < minDUID || len(b) > maxDUID {
+	if len(b) < core.MinDUID || len(b) > core.MaxDUID {
 		return "", fmt.Errorf("identifier of %d bytes", len(b))
 	}
 	return core.DUID(b), nil
