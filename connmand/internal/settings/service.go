@@ -49,10 +49,10 @@ func (s *Store) readService(path, id string, data []byte) (core.ServiceSettings,
 	}
 	r := reader{file: file, group: id}
 	settings := core.ServiceSettings{
-		Name:        r.text("Name"),
-		Modified:    r.time("Modified"),
-		IPv4:        r.ipv4(),
-		IPv6:        r.ipv6(),
+		Name:     r.text("Name"),
+		Modified: r.time("Modified"),
+		IPv4:     r.ipv4(),
+		IPv6:     r.ipv6(),
 
 		LastAddress6: r.address("IPv6.DHCP.LastAddress", true),
 		DUID:         r.duid(),
