@@ -27,6 +27,7 @@ type target struct {
 	dirty  bool               // want is to be compared with what there is
 	up     *bool              // the newest SetUp, until it is under way
 	upDone func(error)
+	ipv6   ipv6Target
 	busy   *loop.Op // requests under way
 	onEnd  func(error)
 
@@ -82,6 +83,8 @@ func (t *Table) work(l *link) {
 	case l.busy != nil:
 	case l.up != nil:
 		t.turn(l)
+	case l.ipv6.dirty:
+		t.turnIPv6(l)
 	case l.dirty:
 		t.converge(l)
 	}
@@ -220,7 +223,7 @@ func (l *link) rest(now time.Time) {
 func (t *Table) abandon(l *link) {
 	l.busy.Cancel()
 	l.timer.Stop()
-	waiting := []func(error){l.onEnd, l.upDone, l.done}
+	waiting := []func(error){l.onEnd, l.upDone, l.done, l.ipv6.done}
 	l.target = newTarget()
 	for _, done := range waiting {
 		t.answer(done, kernel.ErrNoLink)

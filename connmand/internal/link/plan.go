@@ -80,7 +80,11 @@ func (l *link) planMTU(steps []step) []step {
 // not count.
 func (l *link) hasOurs(a netcfg.Addr) bool {
 	i := l.findAddr(a)
-	return i >= 0 && l.isOurs(l.addrs[i]) && !l.addrs[i].Temporary
+	if i < 0 || !l.isOurs(l.addrs[i]) || l.addrs[i].Temporary {
+		return false
+	}
+	has := l.addrs[i].Addr
+	return has.Deprecated == a.Deprecated && has.Temporaries == a.Temporaries
 }
 
 // isOurs reports whether we put a on the link. Kernels before 5.18 keep no
@@ -90,12 +94,18 @@ func (l *link) isOurs(a kernel.Addr) bool {
 }
 
 func (l *link) staleAddr(a kernel.Addr) bool {
-	return l.isOurs(a) && !slices.ContainsFunc(l.want.Addrs, func(w netcfg.Addr) bool {
+	return l.isOurs(a) && !l.kept(a.Prefix.Addr()) && !slices.ContainsFunc(l.want.Addrs, func(w netcfg.Addr) bool {
 		return kernel.Key(w) == kernel.Key(a.Addr)
 	})
 }
 
+// kept reports whether what concerns the address stays, wanted or not.
+func (l *link) kept(a netip.Addr) bool { return l.want.KeepIPv6 && a.Is6() }
+
 func (l *link) staleRoute(r kernel.Route) bool {
+	if l.kept(r.Dst.Addr()) {
+		return false
+	}
 	if r.Protocol == kernel.Protocol {
 		return !slices.Contains(l.want.Routes, r.Route)
 	}
