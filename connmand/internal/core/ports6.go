@@ -141,8 +141,8 @@ type Lease6 struct {
 type DHCP6Event interface{ dhcp6Event() }
 
 type (
-	// DHCP6Bound reports a lease, new, renewed or changed. It replaces all
-	// that was reported before.
+	// DHCP6Bound reports a lease, new, renewed or changed, also by an address
+	// becoming deprecated. It replaces all that was reported before.
 	DHCP6Bound struct{ Lease Lease6 }
 	// DHCP6Lost says that the lease with all its addresses is gone: expired,
 	// refused, declined or of another link. The client tries on by itself.

@@ -45,7 +45,7 @@ func newClients(cfg Config, w wire) *Clients {
 	return &Clients{
 		cfg:     cfg,
 		wire:    w,
-		files:   leasefile.New(cfg.Loop, cfg.Log, cfg.Dir),
+		files:   leasefile.New(cfg.Loop, cfg.Log, cfg.Dir, "dhcp4"),
 		gate:    gate{loop: cfg.Loop},
 		clients: map[int]*client{},
 	}

@@ -42,7 +42,7 @@ func newClients(cfg Config, w wire) *Clients {
 	return &Clients{
 		cfg:     cfg,
 		wire:    w,
-		files:   leasefile.New(cfg.Loop, cfg.Log, cfg.Dir),
+		files:   leasefile.New(cfg.Loop, cfg.Log, cfg.Dir, "dhcp6"),
 		clients: map[int]*client{},
 	}
 }

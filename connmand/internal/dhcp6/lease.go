@@ -38,6 +38,7 @@ type lease struct {
 type leased struct {
 	address          netip.Addr
 	preferred, valid time.Time
+	deprecated       bool // the preferred time is over
 }
 
 // names are the lease's addresses alone.
@@ -49,32 +50,29 @@ func (l *lease) names() []netip.Addr {
 	return list
 }
 
-// firstEnd is when the first address is over; zero is never.
-func (l *lease) firstEnd() (at time.Time) {
+// nextEnd is when the next of the times is over; zero is never.
+func (l *lease) nextEnd() (at time.Time) {
 	for _, a := range l.addresses {
 		at = earliest(at, a.valid)
-	}
-	return at
-}
-
-// lastEnd is when the last address is over; zero is never.
-func (l *lease) lastEnd() (at time.Time) {
-	for _, a := range l.addresses {
-		if a.valid.IsZero() {
-			return time.Time{}
-		}
-		if a.valid.After(at) {
-			at = a.valid
+		if !a.deprecated {
+			at = earliest(at, a.preferred)
 		}
 	}
 	return at
 }
 
-// expire takes away what is over and reports whether that was anything.
-func (l *lease) expire(now time.Time) bool {
+// age takes away the addresses that are over, notes those that are deprecated
+// and reports whether that was anything.
+func (l *lease) age(now time.Time) (changed bool) {
 	before := len(l.addresses)
 	l.addresses = slices.DeleteFunc(l.addresses, func(a leased) bool { return due(a.valid, now) })
-	return len(l.addresses) < before
+	changed = len(l.addresses) < before
+	for i := range l.addresses {
+		if a := &l.addresses[i]; !a.deprecated && due(a.preferred, now) {
+			a.deprecated, changed = true, true
+		}
+	}
+	return changed
 }
 
 // update notes what an association, asked for at a moment, says. Addresses
@@ -161,7 +159,7 @@ func restore(s leasefile.Lease, id identity, address netip.Addr, zone string, no
 	}
 	l := &lease{server: r.server, raw: r.raw, asked: s.Asked}
 	l.update(a, s.Asked)
-	l.expire(now)
+	l.age(now)
 	if !slices.Contains(l.names(), address) {
 		return nil, fmt.Errorf("%s is not in it or has expired", address)
 	}

@@ -151,7 +151,7 @@ func (m *machine) Step(now time.Time, e event) []action {
 func (m *machine) wake() time.Time {
 	at := earliest(earliest(m.retry, m.until), m.giveUp)
 	if l := m.held; l != nil {
-		at = earliest(at, l.firstEnd())
+		at = earliest(at, l.nextEnd())
 		switch m.state {
 		case bound:
 			at = earliest(at, earliest(l.renew, l.rebind))
@@ -250,16 +250,16 @@ func (m *machine) tick(now time.Time) {
 // something else than before.
 func (m *machine) keepTime(now time.Time) bool {
 	l := m.held
-	expired := l.expire(now)
-	if expired && len(l.addresses) > 0 {
+	if l.age(now) && len(l.addresses) > 0 {
 		m.hint = l.names()
+		if m.shown {
+			m.show(now)
+		}
 	}
 	switch {
 	case len(l.addresses) == 0:
 		m.lose(now)
 		m.enter(now, soliciting)
-	case expired && m.shown:
-		m.show(now)
 	case (m.state == bound || m.state == renewing) && due(l.rebind, now):
 		m.enter(now, rebinding)
 	case m.state == bound && due(l.renew, now):
@@ -460,7 +460,7 @@ func (m *machine) take(now time.Time, r reply, a association) {
 		l.addresses = slices.Clone(l.addresses)
 	}
 	l.update(a, m.asked)
-	l.expire(now)
+	l.age(now)
 	if len(l.addresses) == 0 {
 		if fresh && m.state != requesting {
 			return

@@ -291,6 +291,21 @@ func TestPartOfALeaseExpires(t *testing.T) {
 	}
 }
 
+// When the preferred time of an address is over, that is reported once.
+func TestDeprecation(t *testing.T) {
+	s := bind(t)
+	s.server = silent
+	s.run(31 * time.Minute)
+	l, _ := s.lease()
+	if has[core.DHCP6Bound](s) != 2 || l.Addresses[0].Preferred != 0 || l.Addresses[0].Valid > 30*time.Minute {
+		t.Errorf("events %+v", s.events)
+	}
+	s.run(28 * time.Minute)
+	if has[core.DHCP6Bound](s) != 2 || has[core.DHCP6Lost](s) != 0 {
+		t.Errorf("events %+v", s.events)
+	}
+}
+
 // A server takes addresses back with a lifetime of zero and adds others.
 func TestRenumbering(t *testing.T) {
 	s := bind(t)

@@ -263,8 +263,8 @@ func FuzzMachine(f *testing.F) {
 			if n := len(s.sent) - before; n > 400 {
 				t.Fatalf("%d messages in one step of the script", n)
 			}
-			if l := s.m.held; l != nil && (len(l.addresses) == 0 || due(l.firstEnd(), s.now) && !due(s.m.wake(), s.now)) {
-				t.Fatalf("%v uses a lease that ended at %v, now %v", s.m.state, l.firstEnd(), s.now)
+			if l := s.m.held; l != nil && (len(l.addresses) == 0 || due(l.nextEnd(), s.now) && !due(s.m.wake(), s.now)) {
+				t.Fatalf("%v uses a lease that ended at %v, now %v", s.m.state, l.nextEnd(), s.now)
 			}
 			if s.m.state == stopped && (s.m.listening() || !s.m.wake().IsZero()) {
 				t.Fatal("wants something after its end")

@@ -24,11 +24,12 @@ type Lease struct {
 	Reply []byte    // the server's message that gave it
 }
 
-// Files are the leases of all links, one of each.
+// Files are the leases of one protocol, one of each link.
 type Files struct {
-	loop *loop.Loop
-	log  *slog.Logger
-	dir  string
+	loop     *loop.Loop
+	log      *slog.Logger
+	dir      string
+	protocol string
 
 	// Writes are done one after the other; later ones replace those waiting.
 	waiting map[string]*stored // nil: remove
@@ -45,13 +46,15 @@ type stored struct {
 // maxFile is far more than a stored message takes, in bytes.
 const maxFile = 16 << 10
 
-// New returns the files of a directory that a reboot empties; it is made when
-// it is missing. "" keeps nothing.
-func New(l *loop.Loop, log *slog.Logger, dir string) *Files {
-	return &Files{loop: l, log: log, dir: dir}
+// New returns the files of a protocol in a directory that a reboot empties; it
+// is made when it is missing. "" keeps nothing.
+func New(l *loop.Loop, log *slog.Logger, dir, protocol string) *Files {
+	return &Files{loop: l, log: log, dir: dir, protocol: protocol}
 }
 
-func fileName(l core.Link) string { return fmt.Sprintf("%d-%x", l.Index, string(l.Addr)) }
+func (f *Files) name(l core.Link) string {
+	return fmt.Sprintf("%s-%d-%x", f.protocol, l.Index, string(l.Addr))
+}
 
 // Save keeps the link's lease, nil none.
 func (f *Files) Save(link core.Link, l *Lease) {
@@ -65,7 +68,7 @@ func (f *Files) Save(link core.Link, l *Lease) {
 	if f.waiting == nil {
 		f.waiting = map[string]*stored{}
 	}
-	f.waiting[fileName(link)] = s
+	f.waiting[f.name(link)] = s
 	f.write()
 }
 
@@ -120,7 +123,7 @@ func writeAll(dir string, leases map[string]*stored) error {
 // is not used, which is logged; done gets what accept made of it, or the zero
 // value.
 func Load[T any](f *Files, link core.Link, accept func(Lease) (T, error), done func(T)) *loop.Op {
-	path := filepath.Join(f.dir, fileName(link))
+	path := filepath.Join(f.dir, f.name(link))
 	return loop.Go(f.loop, "read lease",
 		func(context.Context) ([]byte, error) { return readFile(path) },
 		func(data []byte, err error) {

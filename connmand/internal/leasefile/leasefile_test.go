@@ -57,7 +57,7 @@ func TestSaveAndLoad(t *testing.T) {
 	link := core.Link{Index: 7, Name: "c0", Addr: "\x02\x00\x00\x00\x00\x01"}
 	load := func() (got string) {
 		onLoop(t, func(l *loop.Loop, done func()) {
-			Load(New(l, slog.New(slog.DiscardHandler), dir), link,
+			Load(New(l, slog.New(slog.DiscardHandler), dir, "dhcp"), link,
 				func(l Lease) (string, error) { return string(l.Reply), nil },
 				func(s string) { got = s; done() })
 		})
@@ -65,7 +65,7 @@ func TestSaveAndLoad(t *testing.T) {
 	}
 	save := func(lease *Lease) {
 		onLoop(t, func(l *loop.Loop, done func()) {
-			f := New(l, slog.New(slog.DiscardHandler), dir)
+			f := New(l, slog.New(slog.DiscardHandler), dir, "dhcp")
 			f.Save(link, lease)
 			l.AtTurnEnd(func() {
 				if f.Idle() {
@@ -81,7 +81,7 @@ func TestSaveAndLoad(t *testing.T) {
 	if got := load(); got != "reply" {
 		t.Errorf("loaded %q", got)
 	}
-	path := filepath.Join(dir, "7-020000000001")
+	path := filepath.Join(dir, "dhcp-7-020000000001")
 	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("file %v, %v", info, err)
 	}
