@@ -143,6 +143,10 @@ type Kernel interface {
 	// AddRoute adds a route marked as ours. Routes that differ only in gateway
 	// or link stand side by side: the older one is used.
 	AddRoute(index int, r netcfg.Route) error
+	// ReplaceRoute adds an IPv6 route in the place of one to the same
+	// destination with the same metric, without a moment between. IPv6 routes
+	// side by side would share the traffic.
+	ReplaceRoute(index int, r netcfg.Route) error
 	// DelRoute deletes exactly the route r.
 	DelRoute(r Route) error
 	// SetUp brings a link administratively up or down.

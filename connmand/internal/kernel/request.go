@@ -205,11 +205,20 @@ func addrMessage(index int, a netcfg.Addr) []nl.NetlinkRequestData {
 
 // AddRoute implements [Kernel].
 func (n *Netlink) AddRoute(index int, r netcfg.Route) error {
+	return n.newRoute(index, r, unix.NLM_F_APPEND)
+}
+
+// ReplaceRoute implements [Kernel].
+func (n *Netlink) ReplaceRoute(index int, r netcfg.Route) error {
+	return n.newRoute(index, r, unix.NLM_F_REPLACE)
+}
+
+func (n *Netlink) newRoute(index int, r netcfg.Route, how int) error {
 	scope := uint8(unix.RT_SCOPE_UNIVERSE)
 	if !r.Gateway.IsValid() {
 		scope = unix.RT_SCOPE_LINK // IPv6 has no scopes and ignores it
 	}
-	return n.requests.do("add route to "+r.Dst.String(), unix.RTM_NEWROUTE, unix.NLM_F_CREATE|unix.NLM_F_APPEND,
+	return n.requests.do("add route to "+r.Dst.String(), unix.RTM_NEWROUTE, unix.NLM_F_CREATE|how,
 		routeData(Route{Index: index, Route: r, Protocol: Protocol}, scope)...)
 }
 

@@ -30,15 +30,24 @@ func (l *link) plan() []step {
 			steps = append(steps, l.addAddr(a))
 		}
 	}
+	var replaced []netcfg.Route
 	if l.Up {
 		for _, r := range inOrder(l.want.Routes) {
-			if !slices.Contains(l.routes, l.owned(r)) {
+			switch {
+			case slices.Contains(l.routes, l.owned(r)):
+			case l.replaces(r):
+				replaced = append(replaced, r)
+				steps = append(steps, l.replaceRoute(r))
+			default:
 				steps = append(steps, l.addRoute(r)...)
 			}
 		}
 	}
+	isReplaced := func(r kernel.Route) bool {
+		return slices.ContainsFunc(replaced, func(n netcfg.Route) bool { return kernel.SameKey(n, r.Route) })
+	}
 	for _, r := range l.routes {
-		if l.staleRoute(r) {
+		if l.staleRoute(r) && !isReplaced(r) {
 			steps = append(steps, delRoute(r))
 		}
 	}
@@ -119,6 +128,22 @@ func (l *link) leadsWhere(r kernel.Route) bool {
 		return w.Gateway.IsValid() &&
 			(r.Gateway == w.Gateway || !r.Gateway.IsValid() && r.Dst.Addr() == w.Gateway)
 	})
+}
+
+// replaces reports whether r is to take the place of a route of ours. Only IPv6
+// needs that: IPv4 routes stand side by side, and the older one is used.
+func (l *link) replaces(r netcfg.Route) bool {
+	return r.Dst.Addr().Is6() && slices.ContainsFunc(l.routes, func(h kernel.Route) bool {
+		return h.Protocol == kernel.Protocol && kernel.SameKey(h.Route, r)
+	})
+}
+
+func (l *link) replaceRoute(r netcfg.Route) step {
+	index := l.Index
+	return step{
+		what: describe("replace", r),
+		do:   func(k kernel.Kernel) error { return k.ReplaceRoute(index, r) },
+	}
 }
 
 func (l *link) owned(r netcfg.Route) kernel.Route {

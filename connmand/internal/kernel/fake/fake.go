@@ -161,6 +161,13 @@ func (k *Kernel) AddRoute(index int, r netcfg.Route) error {
 	})
 }
 
+// ReplaceRoute implements [kernel.Kernel].
+func (k *Kernel) ReplaceRoute(index int, r netcfg.Route) error {
+	return k.request(fmt.Sprintf("replace route %s via %s metric %d on %d", r.Dst, r.Gateway, r.Metric, index), func() error {
+		return k.supersede(kernel.Route{Index: index, Route: r, Protocol: kernel.Protocol})
+	})
+}
+
 func (k *Kernel) putRoute(r kernel.Route) error {
 	l, ok := k.links[r.Index]
 	switch {
