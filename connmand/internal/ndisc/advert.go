@@ -87,6 +87,10 @@ const (
 	addressBits = 64
 )
 
+// linkLocal are the addresses that are only of this link (RFC 4291, 2.5.6). The
+// kernel finds no other neighbour as a gateway.
+var linkLocal = netip.MustParsePrefix("fe80::/64")
+
 // The reasons to drop a packet.
 var (
 	errShort    = errors.New("shorter than it says")
@@ -115,7 +119,7 @@ func parseAdvert(packet []byte, partial bool) (advert, error) {
 		return advert{}, errNoAdvert
 	case packet[7] != 255:
 		return advert{}, errHopLimit
-	case !source.IsLinkLocalUnicast():
+	case !linkLocal.Contains(source):
 		return advert{}, errSource
 	case !partial && checksum(packet[8:ip6Header], body) != 0:
 		return advert{}, errChecksum
