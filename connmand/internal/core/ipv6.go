@@ -383,4 +383,3 @@ func (s *Service) rememberAddress6(a netip.Addr) {
 		s.save()
 	}
 }
-

@@ -65,7 +65,7 @@ func (m *Manager) addService(n *Network, settings ServiceSettings, found bool) {
 	}
 	s := &Service{
 		m: m, id: id, kind: n.device.info.Type, network: n,
-		state: Idle,
+		state:    Idle,
 		settings: settings, stored: found,
 	}
 	s.ipv4.init(s)
