@@ -58,6 +58,7 @@ func (w *world) waitFile(path, text string) {
 func TestLeaseOfASingleAddress(t *testing.T) {
 	w := newWorld(t)
 	forward(t, w.gateway)
+	w.web()
 	leases := w.dhcpd("2001:db8:1::100", "2001:db8:1::1ff")
 	w.radvd(w.gateway, managed)
 	w.start()
@@ -67,9 +68,13 @@ func TestLeaseOfASingleAddress(t *testing.T) {
 	if !strings.HasPrefix(address, "2001:db8:1::1") || d["PrefixLength"].Value() != byte(128) {
 		t.Errorf("IPv6 is %v", d)
 	}
-	if _, err := w.machine.Output(exec.Command("ping", "-6", "-c", "1", "-W", "5", router1)); err != nil {
-		t.Errorf("cannot reach the router: %v", err)
-	}
+	must(t, w.machine.Do(func() error {
+		conn, err := net.DialTimeout("tcp6", "["+router1+"]:80", patience)
+		if err == nil {
+			conn.Close()
+		}
+		return err
+	}))
 	p, err := w.properties()
 	must(t, err)
 	if got, _ := p["Nameservers"].Value().([]string); len(got) != 1 || got[0] != "2001:db8:1::53" {
