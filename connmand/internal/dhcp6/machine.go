@@ -307,7 +307,9 @@ func (m *machine) request(now time.Time, server core.DUID) {
 		m.hint = nil
 		a, _ := m.offer.association(m.id.iaid)
 		for _, g := range a.addresses {
-			m.hint = append(m.hint, g.address)
+			if g.valid > 0 {
+				m.hint = append(m.hint, g.address)
+			}
 		}
 	}
 	m.server = server

@@ -37,11 +37,10 @@ const (
 type status uint16
 
 const (
-	success      status = 0
-	noAddresses  status = 2
-	noBinding    status = 3
-	notOnLink    status = 4
-	useMulticast status = 5
+	success     status = 0
+	noAddresses status = 2
+	noBinding   status = 3
+	notOnLink   status = 4
 )
 
 // iaid tells a client's associations apart. This client has one.
