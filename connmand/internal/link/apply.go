@@ -154,8 +154,8 @@ func (t *Table) run(l *link, steps []step, onEnd func(error)) {
 		return o, t.kernel.Sync(ctx)
 	}, func(o outcome, err error) {
 		l.busy, l.onEnd = nil, nil
-		for _, key := range o.added {
-			l.placed[key] = l.has(key)
+		for _, a := range o.added {
+			l.notePlaced(a)
 		}
 		if o.surprised {
 			t.kernel.Refresh()
@@ -169,9 +169,19 @@ func (t *Table) run(l *link, steps []step, onEnd func(error)) {
 	})
 }
 
+// notePlaced notes an address that the kernel took from us. The kernel does not
+// tell of changes while it looks for a duplicate.
+func (l *link) notePlaced(a netcfg.Addr) {
+	i := l.findAddr(a)
+	l.placed[kernel.Key(a)] = i >= 0
+	if i >= 0 {
+		l.addrs[i].Deprecated, l.addrs[i].Temporaries = a.Deprecated, a.Temporaries
+	}
+}
+
 // outcome is what came of a series of steps.
 type outcome struct {
-	added     []kernel.AddrKey
+	added     []netcfg.Addr
 	surprised bool // the kernel has something else than we believe
 	err       error
 }

@@ -14,8 +14,8 @@ import (
 type step struct {
 	what string
 	do   func(kernel.Kernel) error
-	addr *kernel.AddrKey // the address that it adds
-	may  bool            // it may fail without harm
+	addr *netcfg.Addr // that it adds
+	may  bool         // it may fail without harm
 }
 
 // plan returns the steps from what the link has to what it should have. New
@@ -168,11 +168,11 @@ func truth(b bool) int {
 }
 
 func (l *link) addAddr(a netcfg.Addr) step {
-	index, key := l.Index, kernel.Key(a)
+	index := l.Index
 	return step{
 		what: "add address " + a.Prefix.String(),
 		do:   func(k kernel.Kernel) error { return k.AddAddr(index, a) },
-		addr: &key,
+		addr: &a,
 	}
 }
 
