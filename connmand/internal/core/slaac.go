@@ -160,5 +160,9 @@ func (v *ipv6) addTo(config *netcfg.LinkConfig, carriesDefault bool) {
 	}
 }
 
-// routable reports whether the family can carry traffic to anywhere.
-func (v *ipv6) routable() bool { return v.state.Connected() && len(v.config().gateways) > 0 }
+// routable reports whether the family can carry traffic to anywhere, or will
+// when the kernel has found an address to be unique.
+func (v *ipv6) routable() bool {
+	c := v.config()
+	return len(c.gateways) > 0 && len(c.addrs) > 0
+}
