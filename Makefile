@@ -21,6 +21,9 @@ DOCDIR      ?= $(PREFIX)/share/doc/connman
 UNITDIR     ?= $(PREFIX)/lib/systemd/system
 TMPFILESDIR ?= $(PREFIX)/lib/tmpfiles.d
 SERVICESDIR ?= $(PREFIX)/share/dbus-1/system-services
+BASHCOMPDIR ?= $(PREFIX)/share/bash-completion/completions
+ZSHCOMPDIR  ?= $(PREFIX)/share/zsh/site-functions
+FISHCOMPDIR ?= $(PREFIX)/share/fish/vendor_completions.d
 
 VERSION  := $(shell cat VERSION)
 MODULES  := $(shell sed -n 's|^\t\./||p' go.work)
@@ -130,6 +133,9 @@ install-files:
 	install -D -m 644 systemd/connman_resolvconf.conf $(DESTDIR)$(TMPFILESDIR)/connman_resolvconf.conf
 	for page in $(PAGES); do \
 		install -D -m 644 -t $(DESTDIR)$(MANDIR)/man$${page##*.} docs/$$page || exit; done
+	install -D -m 644 connmanctl/completion/connmanctl.bash $(DESTDIR)$(BASHCOMPDIR)/connmanctl
+	install -D -m 644 -t $(DESTDIR)$(ZSHCOMPDIR) connmanctl/completion/_connmanctl
+	install -D -m 644 -t $(DESTDIR)$(FISHCOMPDIR) connmanctl/completion/connmanctl.fish
 	install -D -m 644 -t $(DESTDIR)$(DOCDIR) README.md LICENSE
 	[ -e $(DESTDIR)$(SYSCONFDIR)/connman/main.conf ] || install -D -m 644 docs/main.conf $(DESTDIR)$(SYSCONFDIR)/connman/main.conf
 
@@ -140,6 +146,7 @@ uninstall:
 	rm -f $(DESTDIR)$(SERVICESDIR)/net.connman.service $(DESTDIR)$(POLICYDIR)/connman.conf
 	rm -f $(DESTDIR)$(TMPFILESDIR)/connman_resolvconf.conf
 	for page in $(PAGES); do rm -f $(DESTDIR)$(MANDIR)/man$${page##*.}/$$page; done
+	rm -f $(DESTDIR)$(BASHCOMPDIR)/connmanctl $(DESTDIR)$(ZSHCOMPDIR)/_connmanctl $(DESTDIR)$(FISHCOMPDIR)/connmanctl.fish
 	rm -rf $(DESTDIR)$(DOCDIR)
 
 clean:

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"runtime/debug"
 
 	"net.connman/connmanctl/internal/command"
 	"net.connman/connmanctl/internal/shell"
@@ -15,7 +16,13 @@ import (
 	"net.connman/pkg/loop"
 )
 
-func main() { os.Exit(int(run(os.Args[1:]))) }
+// gcPercent lets a short life pass without collecting garbage.
+const gcPercent = 800
+
+func main() {
+	debug.SetGCPercent(gcPercent)
+	os.Exit(int(run(os.Args[1:])))
+}
 
 func run(words []string) command.Status {
 	log := slog.New(slog.DiscardHandler)
@@ -25,6 +32,7 @@ func run(words []string) command.Status {
 		fmt.Fprintf(os.Stderr, "Error: %s\n", view.NoBus(err))
 		return command.NoDaemon
 	}
+	conn.AcceptLarge()
 	if len(words) == 0 {
 		return shell.Run(l, conn)
 	}
@@ -39,9 +47,20 @@ func once(l *loop.Loop, conn *bus.Conn, words []string) command.Status {
 	}
 	out := bufio.NewWriterSize(os.Stdout, 1<<16)
 	session := command.NewSession(conn, out, os.Stderr, false)
+	session.Later = func(fn func()) { l.Post("later", fn) }
+	if person := shell.NewPerson(l, func() { out.Flush() }); person != nil {
+		session.Person = person
+		defer person.Close()
+	}
 	lost := command.Worked
 	conn.OnDisconnect(func(error) { lost = command.NoDaemon; l.Quit() })
-	l.Post("command", func() { session.Execute(words) })
+	l.Post("command", func() {
+		if words[0] == "--complete" {
+			session.Complete(words[1:])
+		} else {
+			session.Execute(words)
+		}
+	})
 	l.AtTurnEnd(func() {
 		out.Flush()
 		if !session.Busy() || session.Left() {

@@ -18,11 +18,23 @@ const selfVariable = "CONNMANCTL_UNDER_TEST"
 // patience bounds every wait for something that should come at once.
 const patience = 20 * time.Second
 
+// stateHome is where clients under test keep their history.
+var stateHome string
+
 func TestMain(m *testing.M) {
 	if os.Getenv(selfVariable) != "" {
 		main()
 	}
-	os.Exit(m.Run())
+	os.Exit(runTests(m))
+}
+
+func runTests(m *testing.M) int {
+	var err error
+	if stateHome, err = os.MkdirTemp("", "connmanctl"); err != nil {
+		panic(err)
+	}
+	defer os.RemoveAll(stateHome)
+	return m.Run()
 }
 
 // client returns our client with its arguments, ready to run on a bus.
@@ -37,6 +49,7 @@ func program(ctx context.Context, bus *lab.Bus, path string, args ...string) *ex
 		"DBUS_SYSTEM_BUS_ADDRESS="+bus.Address,
 		"GORACE=atexit_sleep_ms=0",
 		"TERM=dumb",
+		"XDG_STATE_HOME="+stateHome,
 		"LC_ALL=C.UTF-8",
 	)
 	return cmd

@@ -3,6 +3,7 @@ package main
 import (
 	"io"
 	"os"
+	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -21,13 +22,20 @@ type console struct {
 	tty   *os.File
 	text  chan string
 	seen  string // what came since the last expectation
+	all   string // what came
 	ended chan error
 	code  func() int
+	pid   int
 }
 
 func openConsole(t *testing.T, bus *lab.Bus) *console {
 	t.Helper()
-	cmd := client(deadline(t), bus)
+	return runConsole(t, client(deadline(t), bus))
+}
+
+// runConsole starts cmd at a terminal.
+func runConsole(t *testing.T, cmd *exec.Cmd) *console {
+	t.Helper()
 	tty, err := pty.StartWithSize(cmd, &pty.Winsize{Rows: 50, Cols: 120})
 	if err != nil {
 		t.Fatal(err)
@@ -38,6 +46,7 @@ func openConsole(t *testing.T, bus *lab.Bus) *console {
 		text:  make(chan string),
 		ended: make(chan error, 1),
 		code:  func() int { return cmd.ProcessState.ExitCode() },
+		pid:   cmd.Process.Pid,
 	}
 	go func() {
 		buf := make([]byte, 4096)
@@ -70,6 +79,7 @@ func (c *console) expect(text string) {
 				c.t.Fatalf("ended without showing %q; showed %.2000q", text, c.seen)
 			}
 			c.seen += more
+			c.all += more
 		case <-late:
 			c.t.Fatalf("did not show %q; showed %.2000q", text, c.seen)
 		}
@@ -233,7 +243,7 @@ func TestPipe(t *testing.T) {
 			cmd := client(deadline(t), w.Bus)
 			cmd.Stdin = strings.NewReader(tt.in)
 			got := finish(t, cmd)
-			if got.Stdout != tt.stdout || got.Stderr != tt.stderr || got.status != int(tt.status) {
+			if got.Stdout != tt.stdout || withoutHints(got.Stderr) != tt.stderr || got.status != int(tt.status) {
 				t.Errorf("status %d, printed %q and %q", got.status, got.Stdout, got.Stderr)
 			}
 		})

@@ -37,7 +37,7 @@ const (
 	// dialTimeout is how long the bus may take to let us in.
 	dialTimeout = 10 * time.Second
 	// freeAfter is when the memory that starting took is given back.
-	freeAfter = 3 * time.Second
+	freeAfter = 8 * time.Second
 )
 
 // daemon is all that runs.
@@ -46,6 +46,8 @@ type daemon struct {
 	log     *slog.Logger
 	core    *core.Manager
 	failure error // why it ends, nil when it was told to
+	// detached says that the network stays as it is for the next run.
+	detached bool
 
 	closers []func() // in the order in which things were made
 }
@@ -87,6 +89,9 @@ func (d *daemon) build(o options, cfg config.Config) error {
 	resolv := resolver.New(d.loop, log, cfg.ResolvConf)
 	d.onClose(func() {
 		d.loop.Wait()
+		if d.detached {
+			return // the next run goes on with the file
+		}
 		if err := resolv.Close(); err != nil {
 			log.Warn("cannot restore resolv.conf", "err", err)
 		}

@@ -34,15 +34,29 @@ func daemonize() error {
 	}
 	switch _, err := ours.Read(make([]byte, 1)); {
 	case errors.Is(err, io.EOF):
-		status, err := daemon.Wait()
-		if err != nil {
-			return fmt.Errorf("the daemon ended at once: %w", err)
-		}
-		return fmt.Errorf("the daemon ended at once: %v", status)
+		return ended(daemon)
 	case err != nil:
 		return fmt.Errorf("cannot wait for the daemon: %w", err)
 	}
 	return nil
+}
+
+// failedStatus is the exit status of a daemon that has said itself why it
+// failed: its starter passes it on and adds nothing.
+type failedStatus int
+
+func (s failedStatus) Error() string { return fmt.Sprintf("the daemon ended with status %d", int(s)) }
+
+// ended says how a daemon that never served anybody ended.
+func ended(daemon *os.Process) error {
+	state, err := daemon.Wait()
+	switch {
+	case err != nil:
+		return fmt.Errorf("the daemon ended at once: %w", err)
+	case state.ExitCode() <= 0: // told to end, or by a signal
+		return fmt.Errorf("the daemon ended at once: %v", state)
+	}
+	return failedStatus(state.ExitCode())
 }
 
 // inBackground reports whether daemonize started this process.

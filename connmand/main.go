@@ -30,9 +30,19 @@ const (
 )
 
 func main() {
-	if err := command(version, run).Execute(); err != nil {
+	ran := false
+	var failed failedStatus
+	err := command(version, func(o options) error { ran = true; return run(o) }).Execute()
+	switch {
+	case err == nil:
+	case errors.As(err, &failed):
+		os.Exit(int(failed))
+	case ran:
 		fmt.Fprintln(os.Stderr, "connmand:", err)
 		os.Exit(1)
+	default:
+		fmt.Fprintf(os.Stderr, "connmand: %v; see connmand --help\n", err)
+		os.Exit(2)
 	}
 }
 
@@ -111,8 +121,7 @@ func (d *daemon) end(s os.Signal) {
 	// Who manages us may not listen; there is nothing to do about it.
 	_ = sdnotify.Send(sdnotify.Stopping)
 	if s == syscall.SIGUSR1 {
-		d.core.Detach()
-		d.loop.Quit()
+		d.leave()
 		return
 	}
 	d.core.Stop(d.loop.Quit)
@@ -121,6 +130,12 @@ func (d *daemon) end(s os.Signal) {
 // fail ends the daemon because it cannot go on.
 func (d *daemon) fail(err error) {
 	d.failure = err
+	d.leave()
+}
+
+// leave ends the daemon and leaves the network as it is for the next run.
+func (d *daemon) leave() {
+	d.detached = true
 	d.core.Detach()
 	d.loop.Quit()
 }

@@ -28,10 +28,10 @@ var errorTexts = map[string]string{
 // fullAnswer is what a call should be answered with, name and text. short is
 // an error of net.connman, or of D-Bus for calls of what isn't there.
 func (c request) fullAnswer(short string) string {
-	if short == "" || short == "UnknownMethod" || short == "UnknownObject" {
-		if short == "" {
-			return ""
-		}
+	switch short {
+	case "":
+		return ""
+	case "UnknownMethod", "UnknownObject":
 		i := strings.LastIndex(c.method, ".")
 		return fmt.Sprintf("org.freedesktop.DBus.Error.%s: Method \"%s\" with signature \"%s\" on interface \"net.connman.%s\" doesn't exist\n",
 			short, c.method[i+1:], dbus.SignatureOf(c.args...), c.method[:i])
@@ -76,10 +76,10 @@ func TestEveryCallIsAnsweredAsTheReferenceDoes(t *testing.T) {
 	ours, ourValues := replay(t, lab.Ours())
 	for i, r := range requests {
 		label := fmt.Sprintf("%s %s%v", r.on, r.method, r.args)
-		if want := r.fullAnswer(r.answer); theirs[i] != want {
+		want := r.fullAnswer(r.answer)
+		if theirs[i] != want {
 			t.Errorf("%s: the reference answers %q, the table says %q", label, theirs[i], want)
 		}
-		want := r.fullAnswer(r.answer)
 		if r.reason != "" {
 			want = r.fullAnswer(r.ours)
 		}

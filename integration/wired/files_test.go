@@ -61,3 +61,5 @@ func (w *world) shell(command string) {
 }
 
 func ipCommand(args ...string) *exec.Cmd { return exec.Command("ip", args...) }
+
+func catCommand(path string) *exec.Cmd { return exec.Command("cat", path) }

@@ -235,10 +235,14 @@ func TestTechnologyPower(t *testing.T) {
 	// The wish outlasts the daemon.
 	w.end()
 	w.start()
-	var technologies []entry
-	must(t, w.call(managerPath, "net.connman.Manager.GetTechnologies").Store(&technologies))
-	must(t, expect("technologies", len(technologies), 1))
-	must(t, expect("Powered", text(technologies[0].Props["Powered"]), "false"))
+	w.until("the technology", func() error {
+		var technologies []entry
+		must(t, w.call(managerPath, "net.connman.Manager.GetTechnologies").Store(&technologies))
+		return expect("technologies", len(technologies), 1)
+	})
+	p, err := w.properties(ethernetPath, "Technology")
+	must(t, err)
+	must(t, expect("Powered", text(p["Powered"]), "false"))
 	must(t, power(true))
 	w.untilState(0, "online")
 }
@@ -296,4 +300,20 @@ func TestHostileHostNameIsNotSet(t *testing.T) {
 	if err := inOrder(strings.Split(w.resolv(), "\n"), "reboot"); err == nil {
 		t.Error(errors.New("resolv.conf has the server's domain: " + w.resolv()))
 	}
+}
+
+// TestSingleConnectedTechnology: one way to the world is enough for some.
+func TestSingleConnectedTechnology(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 2, nil)
+	w.configure("[General]\nSingleConnectedTechnology=true\n")
+	must(t, w.Ports[1].Down())
+	w.startOnline()
+	must(t, w.Ports[1].Up())
+	w.untilState(1, "idle")
+	w.do(w.servicePath(1), "Service.Connect")
+	w.untilState(0, "idle")
+	w.untilState(1, "online")
+	w.untilDefaults("eth1 0")
+	w.until("first link", func() error { return w.gone(w.Links[0]) })
 }

@@ -124,15 +124,6 @@ func (w *world) waitState(state string) {
 	}))
 }
 
-// waitService waits until the service of link i has a property's value.
-func (w *world) waitService(i int, property string, value any) {
-	w.t.Helper()
-	must(w.t, w.eventually(w.Links[i].Name()+" "+property, value, func() (any, error) {
-		p, err := w.properties(w.servicePath(i), "Service")
-		return p[property].Value(), err
-	}))
-}
-
 // eventually waits until get returns want.
 func (w *world) eventually(what string, want any, get func() (any, error)) error {
 	return lab.Eventually(patience, func() error {

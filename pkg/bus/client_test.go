@@ -188,3 +188,19 @@ func TestCredentials(t *testing.T) {
 		t.Fatalf("%+v for nobody", a)
 	}
 }
+
+// An answer that is too large ends its call at once, unless large ones are
+// accepted.
+func TestLargeAnswer(t *testing.T) {
+	b := bustest.Start(t)
+	serve(t, b, bus.Method{Name: "Big", Out: []bus.Arg{{Name: "data", Type: "ay"}},
+		Handle: func(c *bus.Call, _ []any) { c.Reply(make([]byte, 5<<20)) }})
+	_, conn := b.Join(t)
+	if data, err := bus.Result[[]byte](conn.Wait(t.Context(), echo("/", "Big"))); err == nil || errors.Is(err, bus.ErrNoReply) {
+		t.Errorf("%d bytes, %v", len(data), err)
+	}
+	conn.AcceptLarge()
+	if data, err := bus.Result[[]byte](conn.Wait(t.Context(), echo("/", "Big"))); err != nil || len(data) != 5<<20 {
+		t.Errorf("%d bytes, %v", len(data), err)
+	}
+}

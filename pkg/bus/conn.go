@@ -21,6 +21,7 @@ type Conn struct {
 	loop   *loop.Loop
 	log    *slog.Logger
 	unique string
+	in     *reader
 	out    *writer
 
 	// Sent at the end of the turn: signals and calls first, then replies.
@@ -52,9 +53,8 @@ func Dial(ctx context.Context, l *loop.Loop, log *slog.Logger, address string) (
 		return nil, fmt.Errorf("cannot connect to the bus: %w", err)
 	}
 	stop := context.AfterFunc(ctx, func() { sock.Close() })
-	in := &reader{sock: sock}
 	c := newConn(l, log, sock)
-	c.unique, err = in.handshake(appendMessage(nil, busCall(c.nextSerial(), "Hello")))
+	c.unique, err = c.in.handshake(appendMessage(nil, busCall(c.nextSerial(), "Hello")))
 	if !stop() && err == nil {
 		err = ctx.Err()
 	}
@@ -64,7 +64,7 @@ func Dial(ctx context.Context, l *loop.Loop, log *slog.Logger, address string) (
 	}
 	l.AtTurnEnd(c.flush)
 	l.Post("bus", func() {}) // a first turn, to send what is asked for before the loop runs
-	c.reading.Go(func() { c.read(in) })
+	c.reading.Go(c.read)
 	return c, nil
 }
 
@@ -76,6 +76,7 @@ func newConn(l *loop.Loop, log *slog.Logger, sock *net.UnixConn) *Conn {
 	return &Conn{
 		loop:        l,
 		log:         log,
+		in:          &reader{sock: sock},
 		out:         &writer{sock: sock, raw: raw},
 		objects:     objectTable{byPath: map[ObjectPath]*object{}},
 		pending:     map[uint32]*pendingCall{},
@@ -88,6 +89,11 @@ func newConn(l *loop.Loop, log *slog.Logger, sock *net.UnixConn) *Conn {
 
 // UniqueName returns the name that the bus gave the connection, such as ":1.5".
 func (c *Conn) UniqueName() string { return c.unique }
+
+// AcceptLarge lets in messages of any size that D-Bus allows, up to 128 MiB.
+// Without it, calls and answers above 4 MiB end with an error and signals are
+// lost: it is for clients that ask for long lists.
+func (c *Conn) AcceptLarge() { c.in.large.Store(true) }
 
 // OnDisconnect adds a function that runs once when the bus goes away, not after
 // Close.
@@ -114,9 +120,9 @@ func (c *Conn) Close() {
 // read posts what the bus sends, in its order. It runs in its own goroutine and
 // stops reading while the loop is more than two batches behind, so that the bus
 // holds back whoever floods us.
-func (c *Conn) read(in *reader) {
+func (c *Conn) read() {
 	for {
-		batch, err := in.batch()
+		batch, err := c.in.batch()
 		if len(batch) > 0 {
 			select {
 			case c.room <- struct{}{}:

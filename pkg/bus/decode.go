@@ -1,6 +1,7 @@
 package bus
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -23,6 +24,7 @@ type decoder struct {
 	b     []byte
 	pos   int
 	order binary.ByteOrder
+	seen  map[string]string // keys and signatures, which repeat
 }
 
 // decode reads values of the types in sig until the end of b.
@@ -149,7 +151,8 @@ func (d *decoder) string() (string, error) {
 	if err != nil || n > math.MaxInt32-1 {
 		return "", errTruncated
 	}
-	return d.text(int(n))
+	p, err := d.text(int(n))
+	return string(p), err
 }
 
 func (d *decoder) signature() (string, error) {
@@ -157,19 +160,41 @@ func (d *decoder) signature() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return d.text(int(n[0]))
+	p, err := d.text(int(n[0]))
+	return d.intern(p), err
 }
 
-func (d *decoder) text(n int) (string, error) {
+// key reads a string that is likely to come again.
+func (d *decoder) key() (string, error) {
+	n, err := d.uint32()
+	if err != nil || n > math.MaxInt32-1 {
+		return "", errTruncated
+	}
+	p, err := d.text(int(n))
+	return d.intern(p), err
+}
+
+func (d *decoder) intern(p []byte) string {
+	s, ok := d.seen[string(p)]
+	if !ok {
+		if d.seen == nil {
+			d.seen = make(map[string]string)
+		}
+		s = string(p)
+		d.seen[s] = s
+	}
+	return s
+}
+
+func (d *decoder) text(n int) ([]byte, error) {
 	p, err := d.take(n + 1)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
-	s := string(p[:n])
-	if p[n] != 0 || strings.IndexByte(s, 0) >= 0 || !utf8.ValidString(s) {
-		return "", errors.New("string is not UTF-8 without NUL")
+	if p[n] != 0 || bytes.IndexByte(p[:n], 0) >= 0 || !utf8.Valid(p[:n]) {
+		return nil, errors.New("string is not UTF-8 without NUL")
 	}
-	return s, nil
+	return p[:n], nil
 }
 
 func (d *decoder) path() (ObjectPath, error) {
@@ -290,22 +315,23 @@ func (d *decoder) array(elem string, depth int) (any, error) {
 		p, err := d.take(int(n))
 		return append([]byte{}, p...), err
 	case "s":
-		return collect(d, end, d.string)
+		return collect(d, end, 16, d.string)
 	case "o":
-		return collect(d, end, d.path)
+		return collect(d, end, 32, d.path)
 	case "{sv}":
-		entries, err := collect(d, end, func() (Entry, error) { return d.entry(depth) })
+		entries, err := collect(d, end, 32, func() (Entry, error) { return d.entry(depth) })
 		return Dict(entries), err
 	case "(oa{sv})":
-		return collect(d, end, func() (Object, error) { return d.object(depth) })
+		return collect(d, end, 512, func() (Object, error) { return d.object(depth) })
 	}
-	items, err := collect(d, end, func() (any, error) { return d.value(elem, depth) })
+	items, err := collect(d, end, 16, func() (any, error) { return d.value(elem, depth) })
 	return Array{elem, items}, err
 }
 
-// collect reads elements up to end, which they must meet exactly.
-func collect[T any](d *decoder, end int, read func() (T, error)) ([]T, error) {
-	list := []T{}
+// collect reads elements up to end, which they must meet exactly. An element
+// takes about size bytes.
+func collect[T any](d *decoder, end, size int, read func() (T, error)) ([]T, error) {
+	list := make([]T, 0, (end-d.pos+size-1)/size)
 	for d.pos < end {
 		v, err := read()
 		if err != nil {
@@ -323,7 +349,7 @@ func (d *decoder) entry(depth int) (e Entry, err error) {
 	if err = d.align(8); err != nil {
 		return e, err
 	}
-	if e.Key, err = d.string(); err != nil {
+	if e.Key, err = d.key(); err != nil {
 		return e, err
 	}
 	e.Value, err = d.variant(depth + 2)

@@ -36,9 +36,13 @@ const (
 )
 
 const (
-	fixedHeader = 16      // bytes before the header fields
-	maxMessage  = 4 << 20 // far more than we need, far less than the 128 MiB that D-Bus allows
+	fixedHeader = 16        // bytes before the header fields
+	maxMessage  = 4 << 20   // far more than a daemon needs
+	maxLarge    = 128 << 20 // what D-Bus allows
+	maxHeader   = 64 << 10  // far more than names and paths need
 )
+
+var errOversized = errors.New("the message is larger than what is accepted")
 
 // message is a message in either direction; a received one keeps its body
 // encoded until somebody wants the values.
@@ -56,9 +60,15 @@ type message struct {
 	signature   string
 	body        []byte
 	order       binary.ByteOrder
+	oversized   bool // the body was thrown away
 }
 
-func (m *message) values() ([]any, error) { return decode(m.body, m.order, m.signature) }
+func (m *message) values() ([]any, error) {
+	if m.oversized {
+		return nil, errOversized
+	}
+	return decode(m.body, m.order, m.signature)
+}
 
 // appendMessage appends m with values as its body to b.
 func appendMessage(b []byte, m *message, values ...any) []byte {
@@ -112,7 +122,7 @@ func frameSize(b []byte) (header, body int, err error) {
 		return 0, 0, err
 	}
 	fields, length := order.Uint32(b[12:]), order.Uint32(b[4:])
-	if fields > 128<<20 || length > 128<<20 {
+	if fields > maxLarge || length > maxLarge {
 		return 0, 0, errors.New("message is longer than D-Bus allows")
 	}
 	return fixedHeader + (int(fields)+7)&^7, int(length), nil
@@ -128,8 +138,9 @@ func byteOrder(mark byte) (binary.ByteOrder, error) {
 	return nil, fmt.Errorf("unknown byte order %q", mark)
 }
 
-// parseMessage reads one message from its whole frame, which it keeps. Its
-// body is not looked into.
+// parseMessage reads one message from its frame, which it keeps: from the whole
+// of it, or from the header alone when the body was too large. The body is not
+// looked into.
 func parseMessage(frame []byte) (*message, error) {
 	if len(frame) < fixedHeader {
 		return nil, errTruncated
@@ -138,7 +149,7 @@ func parseMessage(frame []byte) (*message, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(frame) != header+body {
+	if len(frame) != header+body && len(frame) != header {
 		return nil, errTruncated
 	}
 	order, _ := byteOrder(frame[0])
@@ -148,6 +159,8 @@ func parseMessage(frame []byte) (*message, error) {
 		serial: order.Uint32(frame[8:]),
 		body:   frame[header:],
 		order:  order,
+
+		oversized: len(frame) < header+body,
 	}
 	fields := decoder{b: frame[:fixedHeader+int(order.Uint32(frame[12:]))], pos: fixedHeader, order: order}
 	for fields.pos < len(fields.b) {

@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -68,10 +69,11 @@ func socketPath(address string) (string, error) {
 
 // reader cuts the socket's bytes into messages.
 type reader struct {
-	sock *net.UnixConn
-	buf  []byte // buf[pos:] is not consumed yet
-	pos  int
-	skip int // bytes of an oversized message still to be thrown away
+	sock  *net.UnixConn
+	large atomic.Bool // messages may have any size that D-Bus allows
+	buf   []byte      // buf[pos:] is not consumed yet
+	pos   int
+	skip  int // bytes of an oversized message still to be thrown away
 }
 
 // fill reads more bytes behind those not consumed yet.
@@ -103,7 +105,9 @@ func (r *reader) line() (string, error) {
 	}
 }
 
-// buffered returns the next message if it is wholly in the buffer, else nil.
+// buffered returns the next message if it is wholly in the buffer, else nil. Of
+// one that is too large it returns the header, so that whoever waits for it
+// learns of it, and throws the body away as it comes.
 func (r *reader) buffered() (*message, error) {
 	for {
 		dropped := min(r.skip, len(r.buf)-r.pos)
@@ -115,15 +119,20 @@ func (r *reader) buffered() (*message, error) {
 		if err != nil {
 			return nil, err
 		}
-		if header+body > maxMessage {
-			r.skip = header + body
+		size, tooLarge := header+body, 0
+		if size > maxMessage && !r.large.Load() {
+			size, tooLarge = header, body
+		}
+		if size > maxLarge || size == header && header > maxHeader {
+			r.skip = header + body // nobody sends such headers in earnest
 			continue
 		}
-		if len(r.buf)-r.pos < header+body {
+		if len(r.buf)-r.pos < size {
 			return nil, nil
 		}
-		frame := append([]byte(nil), r.buf[r.pos:r.pos+header+body]...)
-		r.pos += len(frame)
+		frame := append([]byte(nil), r.buf[r.pos:r.pos+size]...)
+		r.pos += size
+		r.skip = tooLarge
 		return parseMessage(frame)
 	}
 }

@@ -98,24 +98,39 @@ func TestHandshakeRefused(t *testing.T) {
 	}
 }
 
-// A message larger than we take is thrown away as it comes, and the next one is
-// read.
-func TestOversizedMessageIsSkipped(t *testing.T) {
-	ours, theirs := socketPair(t)
-	big := appendMessage(nil, &message{kind: kindSignal, serial: 1, path: "/", iface: "a.B", member: "Big"},
-		make([]byte, maxMessage))
-	next := appendMessage(nil, &message{kind: kindSignal, serial: 2, path: "/", iface: "a.B", member: "Next"}, "x")
-	go func() {
-		theirs.Write(append(big, next...))
-		theirs.Close()
-	}()
-	r := &reader{sock: ours}
-	m, err := r.next()
-	if err != nil || m.member != "Next" {
-		t.Fatalf("%+v, %v", m, err)
-	}
-	if cap(r.buf) > 4*readSize {
-		t.Errorf("the buffer grew to %d bytes for it", cap(r.buf))
+// A message larger than we take comes without its body, which is thrown away as
+// it arrives, and the next one is read; with AcceptLarge it comes whole.
+func TestOversizedMessage(t *testing.T) {
+	body := make([]byte, maxMessage)
+	big := appendMessage(nil, &message{kind: kindReply, serial: 1, replySerial: 7}, body)
+	long := appendMessage(nil, &message{kind: kindCall, serial: 2, path: ObjectPath("/" + strings.Repeat("a", maxHeader))}, body)
+	next := appendMessage(nil, &message{kind: kindSignal, serial: 3, path: "/", iface: "a.B", member: "Next"}, "x")
+	for _, large := range []bool{false, true} {
+		ours, theirs := socketPair(t)
+		go func() {
+			theirs.Write(append(append(big, long...), next...))
+			theirs.Close()
+		}()
+		r := &reader{sock: ours}
+		r.large.Store(large)
+		m, err := r.next()
+		if err != nil || m.replySerial != 7 || m.oversized == large || len(m.body) > 0 != large {
+			t.Fatalf("large %v: %v, serial %d, oversized %v", large, err, m.replySerial, m.oversized)
+		}
+		if values, err := m.values(); (err == nil) != large || len(values) > 0 != large {
+			t.Errorf("large %v: %d values, %v", large, len(values), err)
+		}
+		if large { // else nothing of it is taken in
+			if m, err = r.next(); err != nil || m.serial != 2 {
+				t.Fatalf("%+v, %v", m, err)
+			}
+		}
+		if m, err = r.next(); err != nil || m.member != "Next" {
+			t.Fatalf("%+v, %v", m, err)
+		}
+		if !large && cap(r.buf) > 4*readSize {
+			t.Errorf("the buffer grew to %d bytes for it", cap(r.buf))
+		}
 	}
 }
 

@@ -3,12 +3,14 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -18,6 +20,12 @@ import (
 	"net.connman/connmanctl/internal/view"
 	"net.connman/pkg/bus"
 	"net.connman/pkg/loop"
+)
+
+// States of services that count.
+const (
+	ready  = "ready"
+	online = "online"
 )
 
 // The exit statuses are error numbers, as they are in the reference.
@@ -33,10 +41,19 @@ var version = "unknown"
 
 // options say what to wait for.
 type options struct {
-	interfaces []string // those that count; all when empty
-	ignored    []string // those that never count
-	timeout    time.Duration
-	version    bool
+	wanted  []wanted // interfaces that count; all when empty
+	ignored []string // those that never count
+	any     bool     // one of wanted is enough, also of those with a state of their own
+	state   string   // that a service must have reached: ready or online
+	family  string   // of the address that it must have: 4, 6 or any
+	timeout time.Duration
+	version bool
+}
+
+// wanted is an interface that counts.
+type wanted struct {
+	name  string
+	state string // that it must reach, together with all others that have one; "" for options.state
 }
 
 func main() { os.Exit(run(os.Args[1:])) }
@@ -60,14 +77,19 @@ func run(args []string) int {
 		fmt.Fprintf(os.Stderr, "Error: %s\n", view.NoBus(err))
 		return noBus
 	}
+	conn.AcceptLarge()
 	return wait(l, conn, o)
 }
 
 // parse reads the command line; help goes to out.
 func parse(args []string, out io.Writer) (options, error) {
 	flags := pflag.NewFlagSet("connmand-wait-online", pflag.ContinueOnError)
-	interfaces := flags.StringP("interface", "i", "", "networking `devices` that count, separated by commas")
+	interfaces := flags.StringP("interface", "i", "", "networking `devices` that count, separated by commas: one has to be connected,\n"+
+		"and each that is written as DEVICE:STATE in that state")
 	ignored := flags.StringP("ignore", "I", "", "networking `devices` that do not count")
+	either := flags.Bool("any", false, "one of the devices is enough, also when several have a state")
+	state := flags.String("state", ready, "`state` that counts: ready (connected) or online (the Internet answers)")
+	family := flags.String("family", "any", "`family` of the address that is needed: 4, 6 or any")
 	seconds := flags.Uint32("timeout", 120, "`seconds` to wait for the network, 0 for ever")
 	show := flags.BoolP("version", "v", false, "print the version and exit")
 	flags.SetOutput(io.Discard)
@@ -77,12 +99,36 @@ func parse(args []string, out io.Writer) (options, error) {
 	if err := flags.Parse(args); err != nil {
 		return options{}, err
 	}
-	return options{
-		interfaces: list(*interfaces),
-		ignored:    list(*ignored),
-		timeout:    time.Duration(*seconds) * time.Second,
-		version:    *show,
-	}, nil
+	o := options{
+		ignored: list(*ignored),
+		any:     *either,
+		state:   *state,
+		family:  *family,
+		timeout: time.Duration(*seconds) * time.Second,
+		version: *show,
+	}
+	for _, text := range list(*interfaces) {
+		name, state, _ := strings.Cut(text, ":")
+		o.wanted = append(o.wanted, wanted{name, state})
+	}
+	return o, o.check()
+}
+
+// check refuses words that are neither states nor families.
+func (o options) check() error {
+	states := []string{o.state}
+	for _, w := range o.wanted {
+		states = append(states, cmp.Or(w.state, ready))
+	}
+	for _, state := range states {
+		if state != ready && state != online {
+			return fmt.Errorf("state is %q, must be %s or %s", state, ready, online)
+		}
+	}
+	if !slices.Contains([]string{"4", "6", "any"}, o.family) {
+		return fmt.Errorf("family is %q, must be 4, 6 or any", o.family)
+	}
+	return nil
 }
 
 func list(names string) []string {

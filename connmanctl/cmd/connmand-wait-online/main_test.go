@@ -59,6 +59,59 @@ func services(states ...string) lab.Answer {
 	return lab.Objects(all...)
 }
 
+// TestWants: states and families of single interfaces.
+func TestWants(t *testing.T) {
+	service := func(iface, state string, pairs ...any) lab.Object {
+		return lab.Object{Path: dbus.ObjectPath("/net/connman/service/" + iface),
+			Properties: lab.Dict(append(pairs, "State", state, "Ethernet", lab.Dict("Interface", iface))...)}
+	}
+	v4, v6 := lab.Dict("Address", "192.0.2.7"), lab.Dict("Address", "2001:db8::7")
+	answer := lab.Objects(
+		service("eth0", "online", "IPv4", v4, "IPv6", lab.Dict()),
+		service("eth1", "ready", "IPv6", v6),
+		service("eth2", "idle"),
+	)
+	tests := map[string]int{
+		"":                                 up,
+		"--state=online":                   up,
+		"--state=online -I eth0":           timedOut,
+		"--state=online -i eth1":           timedOut,
+		"-i eth0:online":                   up,
+		"-i eth1:ready":                    up,
+		"-i eth1:online":                   timedOut,
+		"-i eth0:online,eth1:ready":        up,
+		"-i eth0:online,eth1:online":       timedOut,
+		"-i eth0:online,eth1:online --any": up,
+		"-i eth0:online,eth2":              timedOut,
+		"-i eth0:online,eth2 --any":        up,
+		"-i eth0:online,eth1,eth2":         up,
+		"-i eth1:ready --state=online":     up,
+		"-i eth1 --any":                    up,
+		"-i eth2:ready,eth3 --any":         timedOut,
+		"-i eth0:ready -I eth0":            timedOut,
+		"--family=4":                       up,
+		"--family=4 -i eth1":               timedOut,
+		"--family=6 -i eth1":               up,
+		"--family=6 --state=online":        timedOut,
+		"--family=any -i eth0":             up,
+		"--family=5":                       misused,
+		"--state=idle":                     misused,
+		"-i eth0:idle":                     misused,
+	}
+	bus := lab.StartBus(t)
+	daemon := lab.StartDaemon(t, bus, "net.connman")
+	daemon.Answer("net.connman.Manager.GetServices", answer)
+	for args, want := range tests {
+		t.Run(args, func(t *testing.T) {
+			t.Parallel()
+			cmd, text := start(t, bus.Address, append([]string{"--timeout=1"}, strings.Fields(args)...)...)
+			if got := finish(t, cmd); got != want || (text.Len() > 0) != (want == misused) {
+				t.Errorf("status %d, want %d; printed %q", got, want, text)
+			}
+		})
+	}
+}
+
 func TestWait(t *testing.T) {
 	none := lab.Objects(lab.Object{Path: "/net/connman/service/x", Properties: lab.Dict("State", "online")})
 	tests := []struct {
@@ -112,6 +165,26 @@ func TestComesUpLater(t *testing.T) {
 				t.Errorf("status %d", got)
 			}
 		})
+	}
+}
+
+// TestAddressComesLater: a service that is ready may still wait for an address.
+func TestAddressComesLater(t *testing.T) {
+	bus := lab.StartBus(t)
+	daemon := lab.StartDaemon(t, bus, "net.connman")
+	service := func(address string) lab.Answer {
+		return lab.Objects(lab.Object{Path: "/s", Properties: lab.Dict("State", "ready",
+			"Ethernet", lab.Dict("Interface", "eth0"), "IPv6", lab.Dict("Address", address))})
+	}
+	daemon.Answer("GetServices", service(""))
+	cmd, _ := start(t, bus.Address, "--family=6")
+	daemon.Await(t, listing)
+	daemon.Answer("GetServices", service("2001:db8::7"))
+	if err := daemon.Emit("/s", "net.connman.Service", "PropertyChanged", "sv", "IPv6", lab.Variant(lab.Dict())); err != nil {
+		t.Fatal(err)
+	}
+	if got := finish(t, cmd); got != up {
+		t.Errorf("status %d", got)
 	}
 }
 

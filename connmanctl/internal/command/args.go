@@ -56,3 +56,6 @@ func find(options []option, word string) string {
 func Secret(words []string) bool {
 	return words[0] == "tether" && len(words) > 3
 }
+
+// Known reports whether there is a command of this name.
+func Known(name string) bool { return lookup(name) != nil }

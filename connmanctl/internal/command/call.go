@@ -71,6 +71,7 @@ func (s *Session) refused(about string, err error) {
 		about = " " + about
 	}
 	fmt.Fprintf(s.Err, "Error%s: %s\n", about, ErrorText(err))
+	s.advise(err)
 }
 
 // ErrorText returns what is printed of a call's error: what the daemon said.
@@ -99,13 +100,14 @@ func unanswered(err error) bool {
 	}
 }
 
-// errorName returns the name of a D-Bus error, the bus's own without prefix.
+// errorName returns the name of a D-Bus error, the bus's and ConnMan's own
+// without prefix.
 func errorName(err error) string {
 	var answer *bus.Error
 	if !errors.As(err, &answer) {
 		return ""
 	}
-	return strings.TrimPrefix(answer.Name, "org.freedesktop.DBus.Error.")
+	return strings.TrimPrefix(strings.TrimPrefix(answer.Name, "org.freedesktop.DBus.Error."), "net.connman.Error.")
 }
 
 // say returns a function that prints a line once the call has worked.

@@ -1,13 +1,18 @@
 package command
 
 import (
+	"fmt"
 	"slices"
 	"strings"
+
+	"net.connman/connmanctl/internal/view"
+	"net.connman/pkg/bus"
 )
 
 // Names are the objects that there are to name on a command line.
 type Names struct {
 	Technologies, Services, Peers, Connections []string
+	Single                                     bool // the command line is a single command, which has more options
 }
 
 // candidates returns what may stand at a place behind a command, 0 the first.
@@ -18,7 +23,7 @@ type candidates func(n *Names, place int) []string
 func Complete(n *Names, words []string) []string {
 	last := len(words) - 1
 	var found []string
-	for _, word := range possible(n, words[0], last) {
+	for _, word := range possible(n, words, last) {
 		if strings.HasPrefix(word, words[last]) {
 			found = append(found, word)
 		}
@@ -27,16 +32,62 @@ func Complete(n *Names, words []string) []string {
 	return found
 }
 
-func possible(n *Names, name string, place int) []string {
-	var names []string
-	for _, c := range table {
-		if place > 0 && c.name == name && c.words != nil {
-			return c.words(n, place-1)
-		}
-		names = append(names, c.name)
+// Complete prints what the last of words, which a shell is completing, may
+// become, a word a line. Without a daemon there are no names.
+func (s *Session) Complete(words []string) {
+	if len(words) == 0 {
+		return
 	}
-	if place > 0 {
+	n := &Names{Single: true}
+	waiting := 0
+	collect := func(l listing, names *[]string) {
+		waiting++
+		s.ask(l.manager, l.method, nil, func(reply []any, _ error) {
+			known, _ := first(reply).([]bus.Object)
+			for _, o := range known {
+				*names = append(*names, view.ID(string(o.Path)))
+			}
+			if waiting--; waiting == 0 {
+				s.printCompletions(n, words)
+			}
+		})
+	}
+	if len(words) == 1 {
+		s.printCompletions(n, words)
+		return
+	}
+	collect(listing{manager, "GetTechnologies", "technologies"}, &n.Technologies)
+	collect(serviceList, &n.Services)
+	collect(peerList, &n.Peers)
+	collect(connectionList, &n.Connections)
+}
+
+func (s *Session) printCompletions(n *Names, words []string) {
+	for _, word := range Complete(n, words) {
+		fmt.Fprintln(s.Out, view.Safe(word))
+	}
+}
+
+func possible(n *Names, words []string, place int) []string {
+	if place == 0 {
+		return commandNames()
+	}
+	c := lookup(words[0])
+	switch {
+	case c == nil:
 		return nil
+	case c.json && strings.HasPrefix(words[place], "-"):
+		return []string{"--json"}
+	case c.words == nil:
+		return nil
+	}
+	return c.words(n, place-1)
+}
+
+func commandNames() []string {
+	names := make([]string, len(table))
+	for i, c := range table {
+		names[i] = c.name
 	}
 	return names
 }
@@ -53,6 +104,13 @@ func technologyWord(n *Names, place int) []string { return at(place, 0, n.Techno
 func serviceWord(n *Names, place int) []string    { return at(place, 0, n.Services) }
 func peerWord(n *Names, place int) []string       { return at(place, 0, n.Peers) }
 func connectionWord(n *Names, place int) []string { return at(place, 0, n.Connections) }
+
+func connectWord(n *Names, place int) []string {
+	if place > 0 && n.Single {
+		return connectOptions
+	}
+	return serviceOrPeer(n, place)
+}
 
 func serviceOrPeer(n *Names, place int) []string {
 	return at(place, 0, slices.Concat(n.Services, n.Peers))
@@ -89,6 +147,8 @@ func monitorWord(_ *Names, place int) []string {
 	}
 	return switchWord(place, 1)
 }
+
+func switchFirst(_ *Names, place int) []string { return switchWord(place, 0) }
 
 func sessionWord(*Names, int) []string { return optionNames(sessionOptions) }
 

@@ -29,6 +29,11 @@ func TestComplete(t *testing.T) {
 		{"monitor v", "vpnconnection vpnmanager"},
 		{"monitor tech o", "off on"},
 		{"vpnconnections ", "office"},
+		{"agent ", "off on"},
+		{"vpnagent o", "off on"},
+		{"services -", "--json"},
+		{"services wifi_1 --j", "--json"},
+		{"connect -", ""},
 		{"bogus ", ""},
 		{"stat state", ""},
 	}

@@ -11,11 +11,17 @@ import (
 // An option takes as many words as its kind may have, also if one reads like an
 // option, and a list takes all that follow: the reference does so too.
 func config(s *Session, args []string) error {
-	if len(args) == 0 || !validID(args[0]) {
+	switch {
+	case len(args) == 0 || args[0] == "", len(args) == 1 && !validID(args[0]):
 		return errInvalid
+	case len(args) > 1:
+		s.named("config", serviceList, args[0], func(id string) { s.configureAll(id, args[1:]) })
 	}
-	id := args[0]
-	for words := args[1:]; len(words) > 0; {
+	return nil
+}
+
+func (s *Session) configureAll(id string, words []string) {
+	for len(words) > 0 {
 		option := words[0]
 		used, err := s.configure(id, find(configOptions, option), words[1:])
 		if err != nil {
@@ -23,7 +29,6 @@ func config(s *Session, args []string) error {
 		}
 		words = words[1+min(used, len(words)-1):]
 	}
-	return nil
 }
 
 // configure applies one option to a service and returns how many of the words

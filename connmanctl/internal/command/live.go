@@ -3,6 +3,7 @@ package command
 import (
 	"fmt"
 	"os"
+	"strconv"
 	"strings"
 
 	"net.connman/connmanctl/internal/view"
@@ -67,16 +68,20 @@ func (l *live) change(args []string, there bool) error {
 	return nil
 }
 
+// ownPath is where the daemons find the client's objects.
+func ownPath() bus.ObjectPath {
+	return bus.ObjectPath("/net/connman/connmanctl" + strconv.Itoa(os.Getpid()))
+}
+
 func (l *live) target() target { return target{daemon, l.path, connman.InterfaceSession} }
 
 // create makes a session and hands on to then.
 func (l *live) create(words []string, then func([]any)) error {
 	if l.notify == "" {
-		path := bus.ObjectPath(fmt.Sprintf("/net/connman/connmanctl%d", os.Getpid()))
-		if err := l.client.conn.Export(path, connman.ServeNotification(l)); err != nil {
+		if err := l.client.conn.Export(ownPath(), connman.ServeNotification(l)); err != nil {
 			return err
 		}
-		l.notify = path
+		l.notify = ownPath()
 	}
 	settings, wrong := sessionSettings(words)
 	l.complain(wrong)

@@ -44,9 +44,13 @@ func monitor(s *Session, args []string) error {
 
 func (s *Session) watch(m monitored, on bool) {
 	stop, watched := s.watched[m.iface]
+	show := s.signal
+	if s.json {
+		show = func(r bus.ReceivedSignal) { view.JSONSignal(s.Out, r) }
+	}
 	switch {
 	case on && !watched:
-		s.watched[m.iface] = s.conn.Subscribe(bus.Match{Sender: m.daemon, Interface: m.iface}, s.signal)
+		s.watched[m.iface] = s.conn.Subscribe(bus.Match{Sender: m.daemon, Interface: m.iface}, show)
 	case !on && watched:
 		stop()
 		delete(s.watched, m.iface)

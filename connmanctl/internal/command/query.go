@@ -6,11 +6,28 @@ import (
 	"net.connman/connmanctl/internal/view"
 )
 
+// look is how an answer is written: as text and as JSON.
+type look struct{ text, json func(io.Writer, []any) }
+
+// properties is the look of the properties of the daemon itself.
+func properties(kind string) look {
+	return look{view.Properties, func(w io.Writer, reply []any) { view.JSONObject(w, kind, managerPath, reply) }}
+}
+
+// objects is the look of a list of objects.
+func objects(kind string, text func(io.Writer, []any)) look {
+	return look{text, func(w io.Writer, reply []any) { view.JSONObjects(w, kind, reply) }}
+}
+
 // list returns a command without arguments that prints what a method returns.
-func list(t target, method string, show func(io.Writer, []any)) func(*Session, []string) error {
+func list(t target, method string, l look) func(*Session, []string) error {
 	return func(s *Session, args []string) error {
 		if len(args) > 0 {
 			return errTooMany
+		}
+		show := l.text
+		if s.json {
+			show = l.json
 		}
 		s.call(t, method, "", func(reply []any) { show(s.Out, reply) })
 		return nil
@@ -18,17 +35,26 @@ func list(t target, method string, show func(io.Writer, []any)) func(*Session, [
 }
 
 // listOr returns a command that lists objects, or shows the one it is given.
-func listOr(all func(*Session, []string) error, one func(id string) target) func(*Session, []string) error {
+func listOr(all func(*Session, []string) error, command string, l listing, one func(id string) target, kind string) func(*Session, []string) error {
 	return func(s *Session, args []string) error {
 		if len(args) == 0 {
 			return all(s, nil)
 		}
-		id, err := idArg(args)
+		name, err := nameArg(args)
 		if err != nil {
 			return err
 		}
-		t := one(id)
-		s.call(t, "GetProperties", id, func(reply []any) { view.Object(s.Out, t.path, reply) })
+		json := s.json
+		s.named(command, l, name, func(id string) {
+			t := one(id)
+			s.call(t, "GetProperties", id, func(reply []any) {
+				if json {
+					view.JSONObject(s.Out, kind, t.path, reply)
+				} else {
+					view.Object(s.Out, t.path, reply)
+				}
+			})
+		})
 		return nil
 	}
 }
@@ -41,5 +67,6 @@ func showServices(s *Session, args []string) error {
 			return errInvalid
 		}
 	}
-	return listOr(list(manager, "GetServices", view.Services), service)(s, args)
+	all := list(manager, "GetServices", objects(view.KindService, view.Services))
+	return listOr(all, "services", serviceList, service, view.KindService)(s, args)
 }

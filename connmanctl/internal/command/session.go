@@ -3,7 +3,9 @@ package command
 import (
 	"fmt"
 	"io"
+	"slices"
 
+	"net.connman/connmanctl/internal/agent"
 	"net.connman/pkg/api/connman"
 	"net.connman/pkg/bus"
 )
@@ -58,13 +60,19 @@ func (e usageError) Error() string { return string(e) }
 type Session struct {
 	Out, Err    io.Writer
 	Interactive bool
+	Person      agent.Person // who can be asked; may be nil when not interactive
+	Later       func(func()) // runs a function in a later turn
 
 	conn    *bus.Conn
-	open    int // calls without an answer yet
+	open    int  // calls without an answer yet
+	json    bool // what the command being started prints
 	status  Status
+	advised string // about the last command
 	left    bool
 	watched map[string]func() // what stops watching an interface
 	live    live
+	desk    *agent.Desk
+	agents  [2]registration // as agentKinds
 }
 
 // NewSession returns a session that talks over conn.
@@ -76,19 +84,23 @@ func NewSession(conn *bus.Conn, out, err io.Writer, interactive bool) *Session {
 
 // Execute starts the command that words name with its arguments.
 func (s *Session) Execute(words []string) {
-	s.status = Worked
+	s.status, s.advised = Worked, ""
 	if err := s.start(words); err != nil {
 		s.misuse(s.Err, words[0], err)
 	}
 }
 
 func (s *Session) start(words []string) error {
-	for i := range table {
-		if table[i].name == words[0] {
-			return table[i].run(s, words[1:])
-		}
+	c := lookup(words[0])
+	if c == nil {
+		return errUnknown
 	}
-	return errUnknown
+	args := words[1:]
+	s.json = c.json && slices.Contains(args, "--json")
+	if s.json {
+		args = slices.DeleteFunc(slices.Clone(args), func(arg string) bool { return arg == "--json" })
+	}
+	return c.run(s, args)
 }
 
 // Status returns how the last command went, as far as is known.

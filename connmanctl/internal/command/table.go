@@ -13,9 +13,14 @@ type command struct {
 	help    string
 	run     func(*Session, []string) error // starts the command
 	words   candidates                     // may be nil
+	json    bool                           // takes --json
 }
 
 var serviceOptions = []option{{"properties", "[<service>]      (obsolete)"}}
+
+// connectOptions are those of a single command; the reference client has none,
+// so they are not in the help.
+var connectOptions = []string{"--passphrase-file", "--passphrase-fd", "--identity", "--hidden"}
 
 var configOptions = []option{
 	{"nameservers", "<dns1> [<dns2>] [<dns3>]"},
@@ -51,41 +56,54 @@ var table []command
 func init() {
 	table = []command{
 		{"state", "", nil, "Shows if the system is online or offline",
-			list(manager, "GetProperties", view.Properties), nil},
+			list(manager, "GetProperties", properties(view.KindManager)), nil, true},
 		{"technologies", "", nil, "Display technologies",
-			list(manager, "GetTechnologies", view.Objects), nil},
+			list(manager, "GetTechnologies", objects(view.KindTechnology, view.Objects)), nil, true},
 		{"clock", "", nil, "Get System Clock Properties",
-			list(target{daemon, managerPath, clockIface}, "GetProperties", view.Properties), nil},
-		{"enable", "<technology>|offline", nil, "Enables given technology or offline mode", enable, technologyOrOffline},
-		{"disable", "<technology>|offline", nil, "Disables given technology or offline mode", disable, technologyOrOffline},
+			list(target{daemon, managerPath, clockIface}, "GetProperties", properties(view.KindClock)), nil, true},
+		{"enable", "<technology>|offline", nil, "Enables given technology or offline mode", enable, technologyOrOffline, false},
+		{"disable", "<technology>|offline", nil, "Disables given technology or offline mode", disable, technologyOrOffline, false},
 		{"tether", "<technology> on|off\n            wifi [on|off] <ssid> <passphrase> [<freq>] ", nil,
-			"Enable, disable tethering, set SSID and passphrase for wifi", tether, technologyThenSwitch},
+			"Enable, disable tethering, set SSID and passphrase for wifi", tether, technologyThenSwitch, false},
 		{"tethering_clients", "", nil, "Display tethering clients",
-			list(manager, "GetTetheringClients", view.TetheringClients), nil},
-		{"services", "[<service>]", serviceOptions, "Display services", showServices, serviceWord},
+			list(manager, "GetTetheringClients", look{view.TetheringClients, view.JSONClients}), nil, true},
+		{"services", "[<service>]", serviceOptions, "Display services", showServices, serviceWord, true},
 		{"peers", "[peer]", nil, "Display peers",
-			listOr(list(manager, "GetPeers", view.Peers), peer), peerWord},
-		{"scan", "<technology>", nil, "Scans for new services for given technology", scan, technologyWord},
-		{"connect", "<service/peer>", nil, "Connect a given service or peer", connect, serviceOrPeer},
-		{"disconnect", "<service/peer>", nil, "Disconnect a given service or peer", disconnect, serviceOrPeer},
+			listOr(list(manager, "GetPeers", objects(view.KindPeer, view.Peers)), "peers", peerList, peer, view.KindPeer), peerWord, true},
+		{"scan", "<technology>", nil, "Scans for new services for given technology", scan, technologyWord, false},
+		{"connect", "<service/peer>", nil, "Connect a given service or peer", connect, connectWord, false},
+		{"disconnect", "<service/peer>", nil, "Disconnect a given service or peer", disconnect, serviceOrPeer, false},
 		{"move-before", "<service> <target service>\t", nil, "Move <service> before <target service>",
-			move("MoveBefore", "before"), twoServices},
+			move("move-before", "MoveBefore", "before"), twoServices, false},
 		{"move-after", "<service> <target service>\t", nil, "Move <service> after <target service>",
-			move("MoveAfter", "after"), twoServices},
-		{"config", "<service>", configOptions, "Set service configuration options", config, configWord},
-		{"monitor", "[off]", monitorOptions, "Monitor signals from interfaces", monitor, monitorWord},
+			move("move-after", "MoveAfter", "after"), twoServices, false},
+		{"config", "<service>", configOptions, "Set service configuration options", config, configWord, false},
+		{"monitor", "[off]", monitorOptions, "Monitor signals from interfaces", monitor, monitorWord, true},
+		{"agent", "on|off", nil, "Agent mode", networkAgent, switchFirst, false},
 		{"vpnconnections", "[<connection>]", nil, "Display VPN connections",
-			listOr(list(vpnManager, "GetConnections", view.VPNConnections), vpnConnection), connectionWord},
+			listOr(list(vpnManager, "GetConnections", objects(view.KindVPN, view.VPNConnections)),
+				"vpnconnections", connectionList, vpnConnection, view.KindVPN), connectionWord, true},
+		{"vpnagent", "on|off", nil, "VPN Agent mode", vpnAgent, switchFirst, false},
 		{"session", "on|off|connect|disconnect|config", sessionOptions, "Enable or disable a session",
-			liveSession, sessionWord},
+			liveSession, sessionWord, false},
 		{"peer_service", "register|unregister <specs> <master>\n" +
 			"Where specs are:\n" +
 			"\tbjr_query <query> bjr_response <response>\n" +
 			"\tupnp_service <service> upnp_version <version>\n" +
 			"\twfd_ies <ies>\n", nil,
-			"(Un)Register a Peer Service", peerService, nil},
-		{"help", "", nil, "Show help", help, nil},
-		{"exit", "", nil, "Exit", leave, nil},
-		{"quit", "", nil, "Quit", leave, nil},
+			"(Un)Register a Peer Service", peerService, nil, false},
+		{"help", "", nil, "Show help", help, nil, false},
+		{"exit", "", nil, "Exit", leave, nil, false},
+		{"quit", "", nil, "Quit", leave, nil, false},
 	}
+}
+
+// lookup returns the command of a name, nil when there is none.
+func lookup(name string) *command {
+	for i := range table {
+		if table[i].name == name {
+			return &table[i]
+		}
+	}
+	return nil
 }

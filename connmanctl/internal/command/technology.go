@@ -27,7 +27,7 @@ func (s *Session) power(args []string, on bool, worked, already string) error {
 		case "UnknownObject":
 			s.noteError(err)
 			fmt.Fprintf(s.Err, "%s is not available\n", id)
-		case "net.connman.Error.AlreadyEnabled", "net.connman.Error.AlreadyDisabled":
+		case "AlreadyEnabled", "AlreadyDisabled":
 			s.noteError(err)
 			fmt.Fprintf(s.Err, "%s is already %s\n", id, already)
 		default:

@@ -17,6 +17,7 @@ type Answer struct {
 	Error, Text string
 	Signature   string
 	Values      []any
+	After       <-chan struct{} // when it is closed; nil for at once
 }
 
 // Daemon is a scripted daemon.
@@ -91,12 +92,29 @@ func (d *Daemon) Await(t testing.TB, call string) {
 // Ask calls a method of the process that called last.
 func (d *Daemon) Ask(t testing.TB, path, method string, args ...any) {
 	t.Helper()
+	if err := (<-d.Begin(path, method, args...)).Err; err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Begin calls a method of the process that called last and returns where the
+// answer will be. Arguments may be dictionaries.
+func (d *Daemon) Begin(path, method string, args ...any) <-chan *dbus.Call {
 	d.mu.Lock()
 	caller := d.caller
 	d.mu.Unlock()
-	if err := d.conn.Object(caller, dbus.ObjectPath(path)).Call(method, 0, args...).Err; err != nil {
-		t.Fatal(err)
-	}
+	dot := strings.LastIndexByte(method, '.')
+	return d.conn.Send(&dbus.Message{
+		Type: dbus.TypeMethodCall,
+		Headers: map[dbus.HeaderField]dbus.Variant{
+			dbus.FieldDestination: dbus.MakeVariant(caller),
+			dbus.FieldPath:        dbus.MakeVariant(dbus.ObjectPath(path)),
+			dbus.FieldInterface:   dbus.MakeVariant(method[:dot]),
+			dbus.FieldMember:      dbus.MakeVariant(method[dot+1:]),
+			dbus.FieldSignature:   dbus.MakeVariant(signatureOf(args)),
+		},
+		Body: args,
+	}, make(chan *dbus.Call, 1)).Done
 }
 
 // Emit sends a signal with values of the given signature.
@@ -142,7 +160,14 @@ func (d *Daemon) intercept(m *dbus.Message) {
 		answer.Signature, answer.Values = "s", []any{answer.Text}
 	}
 	m.Type = 0
-	_ = d.send(reply, answer.Signature, answer.Values)
+	if answer.After == nil {
+		_ = d.send(reply, answer.Signature, answer.Values)
+		return
+	}
+	go func() {
+		<-answer.After
+		_ = d.send(reply, answer.Signature, answer.Values)
+	}()
 }
 
 func (d *Daemon) answerTo(sender, path, iface, member string, args []any) Answer {

@@ -45,3 +45,16 @@ func Variant(value any) dbus.Variant {
 	}
 	return dbus.MakeVariant(value)
 }
+
+// signatureOf returns the signature of values, which may be dictionaries.
+func signatureOf(values []any) dbus.Signature {
+	var all string
+	for _, value := range values {
+		if _, ok := value.(dict); ok {
+			all += "a{sv}"
+		} else {
+			all += dbus.SignatureOf(value).String()
+		}
+	}
+	return dbus.ParseSignatureMust(all)
+}

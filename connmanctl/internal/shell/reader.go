@@ -17,7 +17,10 @@ var errInterrupt = errors.New("interrupted")
 // ReadLine waits does not tear the line being typed.
 type lineReader interface {
 	ReadLine() (string, error) // io.EOF at the end of the input, errInterrupt
-	Remember(line string)      // in the history
+
+	// Remember puts a line into the history, and with keep also into the one
+	// that outlasts the run.
+	Remember(line string, keep bool)
 	Stdout() io.Writer
 	Stderr() io.Writer
 	Close() error
@@ -38,7 +41,7 @@ func (s *stream) ReadLine() (string, error) {
 	return strings.TrimSuffix(line, "\n"), err
 }
 
-func (s *stream) Remember(string)   {}
-func (s *stream) Stdout() io.Writer { return os.Stdout }
-func (s *stream) Stderr() io.Writer { return os.Stderr }
-func (s *stream) Close() error      { return nil }
+func (s *stream) Remember(string, bool) {}
+func (s *stream) Stdout() io.Writer     { return os.Stdout }
+func (s *stream) Stderr() io.Writer     { return os.Stderr }
+func (s *stream) Close() error          { return nil }

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"net.connman/connmanctl/internal/agent"
 	"net.connman/connmanctl/internal/command"
 	"net.connman/pkg/bus"
 	"net.connman/pkg/loop"
@@ -24,7 +25,11 @@ type shell struct {
 	next     chan struct{} // lets the reader ask for another line
 	patient  bool          // a line waits until the one before is through
 	waiting  bool          // the reader waits for next
+	question answering     // open, and answered by the next line; nil when none is
 }
+
+// answering takes the answer to a question.
+type answering func(line string, ok bool)
 
 // Run reads and carries out commands until the user leaves, the input ends or
 // the bus is gone. It runs l and returns the exit status: at a terminal 0,
@@ -38,6 +43,7 @@ func Run(l *loop.Loop, conn *bus.Conn) command.Status {
 	defer sh.reader.Close()
 	sh.out = bufio.NewWriterSize(sh.reader.Stdout(), 1<<20)
 	sh.session = command.NewSession(conn, sh.out, ordered{sh.out, sh.reader.Stderr()}, true)
+	sh.session.Person = sh
 	status := command.Worked
 	conn.OnDisconnect(func(error) {
 		fmt.Fprintln(sh.session.Err, "Error: The connection to the message bus is gone")
@@ -61,7 +67,7 @@ func (sh *shell) open(conn *bus.Conn) error {
 		return nil
 	}
 	names := newNames(conn)
-	t, err := newTerminal(names)
+	t, err := newTerminal(sh.loop, names)
 	if err != nil {
 		return err
 	}
@@ -82,16 +88,16 @@ func (sh *shell) read() {
 }
 
 func (sh *shell) line(line string, err error) {
-	switch words := split(line); {
+	words := split(line)
+	switch {
+	case sh.question != nil:
+		sh.answer(line, err == nil)
 	case err == errInterrupt && line != "":
-	case err != nil:
-		sh.leave()
-		return
-	case len(words) > 0:
+	case len(words) > 0 && err == nil:
 		sh.remember(line, words)
 		sh.session.Execute(words)
 	}
-	if sh.session.Left() {
+	if err != nil && (err != errInterrupt || line == "") || sh.session.Left() {
 		sh.leave()
 		return
 	}
@@ -106,17 +112,35 @@ func (sh *shell) leave() {
 // endTurn shows what the turn brought and asks for the next line.
 func (sh *shell) endTurn() {
 	sh.out.Flush()
-	if sh.waiting && (!sh.patient || sh.session.Answered()) {
+	if sh.waiting && (!sh.patient || sh.session.Answered() || sh.question != nil) {
 		sh.waiting = false
 		sh.next <- struct{}{}
 	}
 }
 
+// Ask is how the agents ask: at a terminal in a line of its own, otherwise the
+// next line of the input is the answer.
+func (sh *shell) Ask(q agent.Question, answer func(line string, ok bool)) (withdraw func()) {
+	sh.out.Flush()
+	if t, ok := sh.reader.(*terminal); ok {
+		return t.Ask(q, answer)
+	}
+	sh.question = answer
+	return func() { sh.question = nil }
+}
+
+func (sh *shell) answer(line string, ok bool) {
+	answer := sh.question
+	sh.question = nil
+	answer(line, ok)
+}
+
 // remember puts a line into the history, unless it repeats the one before or
-// carries a passphrase.
+// carries a passphrase. A line that is no command may be a passphrase that was
+// typed at the wrong moment: it does not outlast the run.
 func (sh *shell) remember(line string, words []string) {
 	if line != sh.previous && !command.Secret(words) {
-		sh.reader.Remember(line)
+		sh.reader.Remember(line, command.Known(words[0]))
 		sh.previous = line
 	}
 }

@@ -1,6 +1,7 @@
 package view
 
 import (
+	stdjson "encoding/json"
 	"io"
 	"strings"
 	"testing"
@@ -124,6 +125,33 @@ func (s *source) value(depth int) any {
 	default:
 		return s.text()
 	}
+}
+
+// FuzzJSON writes any values as everything they could be taken for: each line is
+// valid JSON and nothing steers a terminal.
+func FuzzJSON(f *testing.F) {
+	f.Add([]byte("\x02\x10\x05/a/b/c\x03\x00\x13\x04name\x01\x13\x05ready"))
+	f.Add([]byte("\x01\x12\x02\x11\x02\x03\x05\x08\x01"))
+	f.Add([]byte("\x02\x13\x04\x1b[m\x9b\x0f\x01\x05\x01k\x08\x03"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		values := (&source{data}).values(0)
+		var out strings.Builder
+		JSONObject(&out, KindService, "/a/\x9b", values)
+		JSONObjects(&out, KindPeer, values)
+		JSONClients(&out, values)
+		for _, v := range append(values, nil) {
+			JSONSignal(&out, bus.ReceivedSignal{Path: "/", Member: "M\x1b", Args: []any{v}})
+		}
+		JSONSignal(&out, bus.ReceivedSignal{Path: "/a", Args: values})
+		for line := range strings.Lines(out.String()) {
+			if !stdjson.Valid([]byte(line)) {
+				t.Errorf("%q is not JSON", line)
+			}
+		}
+		if i := strings.IndexAny(out.String(), "\x1b\x07\r\b\u009b"); i >= 0 {
+			t.Errorf("%q comes through", out.String()[i:])
+		}
+	})
 }
 
 // FuzzViews shows any values as everything they could be taken for: nothing

@@ -79,6 +79,16 @@ func answer(call *bus.Call, err error) {
 	call.Reply()
 }
 
+// confirm answers a call that changed settings: once they would survive a
+// crash.
+func (a *API) confirm(call *bus.Call, err error) {
+	if err != nil {
+		answer(call, err)
+		return
+	}
+	a.core.Persist(func() { call.Reply() })
+}
+
 // boolean calls set with the value if it is one.
 func boolean(value bus.Variant, set func(bool) error) error {
 	b, ok := value.Value.(bool)

@@ -29,6 +29,7 @@ var errorNames = []struct {
 	{core.ErrAborted, bus.ErrOperationAborted},
 	{core.ErrTimeout, bus.ErrOperationTimeout},
 	{core.ErrCanceled, bus.ErrOperationCanceled},
+	{core.ErrFailed, bus.Failed("Input/output error")},
 }
 
 // busError returns the bus's error for one of the domain; what has no name of

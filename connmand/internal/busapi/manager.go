@@ -28,7 +28,7 @@ func (m manager) GetProperties(call *bus.Call) {
 func (m manager) SetProperty(call *bus.Call, name string, value bus.Variant) {
 	switch name {
 	case connman.ManagerOfflineMode:
-		answer(call, boolean(value, func(on bool) error { m.core.SetOfflineMode(on); return nil }))
+		m.confirm(call, boolean(value, func(on bool) error { m.core.SetOfflineMode(on); return nil }))
 	case connman.ManagerSessionMode:
 		answer(call, boolean(value, func(on bool) error { m.core.SetSessionMode(on); return nil }))
 	default:

@@ -20,7 +20,7 @@ func servicePath(s *core.Service) bus.ObjectPath { return bus.ObjectPath(service
 func (s service) GetProperties(call *bus.Call) { call.Reply(serviceProperties(s.s)) }
 
 func (s service) SetProperty(call *bus.Call, name string, value bus.Variant) {
-	answer(call, s.set(name, value))
+	s.confirm(call, s.set(name, value))
 }
 
 func (s service) set(name string, value bus.Variant) error {
@@ -63,14 +63,14 @@ func (s service) Disconnect(call *bus.Call) {
 	s.s.Disconnect(func(err error) { answer(call, err) })
 }
 
-func (s service) Remove(call *bus.Call) { answer(call, s.s.Remove()) }
+func (s service) Remove(call *bus.Call) { s.confirm(call, s.s.Remove()) }
 
 func (s service) MoveBefore(call *bus.Call, target bus.ObjectPath) {
-	answer(call, s.s.MoveBefore(s.at(target)))
+	s.confirm(call, s.s.MoveBefore(s.at(target)))
 }
 
 func (s service) MoveAfter(call *bus.Call, target bus.ObjectPath) {
-	answer(call, s.s.MoveAfter(s.at(target)))
+	s.confirm(call, s.s.MoveAfter(s.at(target)))
 }
 
 // ResetCounters succeeds: nothing is counted yet, so nothing is left to reset.

@@ -72,14 +72,17 @@ func (s *services) changed(c core.Change) {
 
 func (s *services) reordered() { s.dirty = true }
 
-// send sends ServicesChanged now, or as soon as the last one is old enough.
+// send sends ServicesChanged now, or as soon as the last one is old enough. A
+// daemon that ends has no later.
 func (s *services) send() {
-	if !s.dirty || s.waiting != nil {
+	if !s.dirty {
 		return
 	}
 	now := s.api.loop.Now()
-	if wait := servicesInterval - now.Sub(s.last); wait > 0 && !s.last.IsZero() {
-		s.waiting = s.api.loop.After("ServicesChanged", wait, func() { s.waiting = nil })
+	if wait := servicesInterval - now.Sub(s.last); wait > 0 && !s.last.IsZero() && !s.api.core.Stopping() {
+		if s.waiting == nil {
+			s.waiting = s.api.loop.After("ServicesChanged", wait, func() { s.waiting = nil })
+		}
 		return
 	}
 	s.last = now

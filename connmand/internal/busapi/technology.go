@@ -63,7 +63,7 @@ func (t technology) SetProperty(call *bus.Call, name string, value bus.Variant) 
 			answer(call, core.ErrInvalidArguments)
 			return
 		}
-		t.t.SetPowered(on, func(err error) { answer(call, err) })
+		t.t.SetPowered(on, func(err error) { t.confirm(call, err) })
 	case connman.TechnologyTethering:
 		answer(call, boolean(value, func(bool) error { return core.ErrNotSupported }))
 	case connman.TechnologyTetheringFreq:

@@ -172,6 +172,9 @@ func (m *Manager) Stop(done func()) {
 	finish()
 }
 
+// Stopping reports whether Stop or Detach was called.
+func (m *Manager) Stopping() bool { return m.stopping }
+
 // Detach ends the domain's work and leaves links, addresses, routes and leases
 // as they are, for the next run of the daemon to take over.
 func (m *Manager) Detach() {

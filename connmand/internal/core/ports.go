@@ -260,6 +260,9 @@ type Storage interface {
 	SaveService(id string, s ServiceSettings)
 	RemoveService(id string)
 	SaveGlobal(GlobalSettings)
+	// Sync writes what was saved without delay; done runs when it is on the
+	// disk, or could not be written.
+	Sync(done func())
 }
 
 // AgentID names an agent: a bus client and its object.

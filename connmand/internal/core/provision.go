@@ -71,6 +71,7 @@ func (spec *ServiceSpec) matches(s *Service) bool {
 // without a difference it changes nothing.
 func (s *Service) applySpec(spec *ServiceSpec) {
 	old := s.settings
+	s.followServers(spec)
 	n := &s.settings
 	n.ConfigFile, n.ConfigEntry = spec.File, spec.Entry
 	if spec.IPv4 != nil {
@@ -80,8 +81,7 @@ func (s *Service) applySpec(spec *ServiceSpec) {
 	if spec.IPv6 != nil {
 		n.IPv6 = *spec.IPv6
 	}
-	n.Nameservers = spec.Nameservers
-	n.Timeservers = spec.Timeservers
+	n.Nameservers, n.Timeservers = nil, nil
 	n.Domains = spec.SearchDomains
 	if len(n.Domains) == 0 && spec.Domain != "" {
 		n.Domains = []string{spec.Domain}
@@ -108,10 +108,31 @@ func (s *Service) unprovision() {
 	s.settings = ServiceSettings{Name: old.Name, AutoConnect: &auto}
 	s.settings.IPv4.LastAddress = old.IPv4.LastAddress
 	s.settings.DUID, s.settings.LastAddress6 = old.DUID, old.LastAddress6
+	s.followServers(nil)
 	s.immutable = false
 	s.mark(PropImmutable)
 	s.mark(PropAutoConnect)
 	s.follow(old)
+}
+
+// followServers takes the servers of another specification, nil for none. They
+// are in use like those of a lease, not settings that users could change.
+func (s *Service) followServers(spec *ServiceSpec) {
+	var was, is ServiceSpec
+	if s.spec != nil {
+		was = *s.spec
+	}
+	if spec != nil {
+		is = *spec
+	}
+	s.spec = spec
+	if !slices.Equal(was.Nameservers, is.Nameservers) {
+		s.mark(PropNameservers)
+		s.namingChanged()
+	}
+	if !slices.Equal(was.Timeservers, is.Timeservers) {
+		s.mark(PropTimeservers)
+	}
 }
 
 // follow brings the difference between old and present settings into force.

@@ -23,6 +23,9 @@ func TestProvisioningAppliesChangesAndEnds(t *testing.T) {
 		if got := w.dns[0].DNS.Servers[0].String(); got != "10.0.0.2" {
 			t.Fatalf("name server %s", got)
 		}
+		if got := s.Settings().Nameservers; len(got) != 0 {
+			t.Fatalf("the file's name servers pass for the user's: %v", got)
+		}
 		w.do(func() {
 			if err := s.SetIPv4(IPv4Settings{Method: IPv4DHCP}); !errors.Is(err, ErrNotSupported) {
 				t.Errorf("changing an immutable service: %v", err)

@@ -33,7 +33,8 @@ type Service struct {
 	removed bool
 
 	settings  ServiceSettings
-	stored    bool // settings are worth writing: connected once, or changed by the user
+	spec      *ServiceSpec // the specification that made the settings, if any
+	stored    bool         // settings are worth writing: connected once, or changed by the user
 	favorite  bool
 	immutable bool
 	ignore    bool // the user disconnected it: no connecting by itself
@@ -195,6 +196,9 @@ func (s *Service) assignedServers() []netip.Addr {
 	if own := parseAddrs(s.settings.Nameservers); len(own) > 0 {
 		return own
 	}
+	if s.spec != nil && len(s.spec.Nameservers) > 0 {
+		return parseAddrs(s.spec.Nameservers)
+	}
 	var servers []netip.Addr
 	if l := s.ipv4.lease; l != nil {
 		servers = l.DNS.Servers
@@ -231,6 +235,9 @@ func (s *Service) Timeservers() []string {
 		}
 	}
 	add(s.settings.Timeservers...)
+	if s.spec != nil {
+		add(s.spec.Timeservers...)
+	}
 	if l := s.ipv4.lease; l != nil {
 		add(l.Timeservers...)
 	}

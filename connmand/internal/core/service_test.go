@@ -513,3 +513,25 @@ func (d *switchedDevice) SetPowered(on bool, done func(error)) {
 	d.on = on
 	done(nil)
 }
+
+// What is answered is on the disk; what changed nothing need not wait for it.
+func TestPersistWaitsForTheDisk(t *testing.T) {
+	inWorld(t, defaults(), func(w *world) {
+		w.online("eth0", "10.0.0.7/24", "10.0.0.1")
+		s, answered := w.service("eth0"), false
+		w.do(func() {
+			_ = s.SetDomains([]string{"a.test"})
+			w.m.Persist(func() { answered = true })
+			if answered || w.store.services[s.ID()].Domains == nil {
+				t.Errorf("answered %v before the disk has it", answered)
+			}
+		})
+		if !answered || w.store.synced != 1 {
+			t.Fatalf("answered %v, synced %d times", answered, w.store.synced)
+		}
+		w.do(func() { w.m.Persist(func() {}) })
+		if w.store.synced != 1 {
+			t.Fatal("nothing changed and the disk was waited for")
+		}
+	})
+}

@@ -236,6 +236,17 @@ func (m *Manager) setHostnames() {
 	}
 }
 
+// Persist has settings that just changed written without delay; done runs when
+// they would survive a crash, at once if nothing changed.
+func (m *Manager) Persist(done func()) {
+	if !m.globalDirty && !slices.ContainsFunc(m.services, func(s *Service) bool { return s.settingsDirty }) {
+		done()
+		return
+	}
+	m.writeSettings()
+	m.ports.Storage.Sync(done)
+}
+
 func (m *Manager) writeSettings() {
 	if m.globalDirty {
 		m.globalDirty = false

@@ -391,6 +391,7 @@ type fakeStore struct {
 	services map[string]ServiceSettings
 	global   GlobalSettings
 	writes   int
+	synced   int
 }
 
 func (f *fakeStore) LoadService(id string, done func(ServiceSettings, bool)) {
@@ -407,6 +408,7 @@ func (f *fakeStore) SaveService(id string, s ServiceSettings) {
 
 func (f *fakeStore) RemoveService(id string)     { delete(f.services, id) }
 func (f *fakeStore) SaveGlobal(g GlobalSettings) { f.global = g }
+func (f *fakeStore) Sync(done func())            { f.synced++; f.loop.Post("synced", done) }
 
 type fakeAgent struct {
 	asked    []string

@@ -140,7 +140,7 @@ func (c *client) step(e event) {
 		c.log.Debug("dhcp", "from", before, "to", c.m.state)
 	}
 	c.hold()
-	if !c.m.listening() {
+	if c.m.state != stopped && !c.m.listening() {
 		c.pass.leave()
 	}
 	for _, a := range actions {

@@ -38,14 +38,14 @@ func TestSilenceDoesNotKeepACrowdWaiting(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t, "", false)
 		b.wire.server = silent
-		const n = 25 * gatePlaces
+		const n = 15 * gatePlaces
 		b.crowd(n)
 		if got := len(b.wire.sent); got != gatePlaces {
 			t.Errorf("%d messages at once, want %d", got, gatePlaces)
 		}
-		b.run(24 * gateStay)
+		b.run(14 * gateStay)
 		if got := len(b.wire.sent); got != n {
-			t.Errorf("%d messages after %v, want one of each", got, 24*gateStay)
+			t.Errorf("%d messages after %v, want one of each", got, 14*gateStay)
 		}
 	})
 }
@@ -68,6 +68,20 @@ func TestLeavingTheGate(t *testing.T) {
 		b.run(time.Minute)
 		if g := b.clients.gate; g.inside != 0 || len(g.waiting) != 0 {
 			t.Errorf("%d inside and %d waiting a minute later", g.inside, len(g.waiting))
+		}
+	})
+}
+
+// A stray message for a client that has not begun does not cost it its turn.
+func TestWaitingClientHearsStrayMessages(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, "", false)
+		b.wire.server = silent
+		b.crowd(gatePlaces + 1)
+		b.do(func() { b.clients.handle([]inbound{{link: 10 + gatePlaces}}) })
+		b.run(gateStay)
+		if got := len(b.wire.sent); got != gatePlaces+1 {
+			t.Errorf("%d messages, want one of each client", got)
 		}
 	})
 }

@@ -29,11 +29,11 @@ var stateNames = [...]string{
 
 func (s state) String() string { return stateNames[s] }
 
-// The times of the protocol. A lost first message costs a second, the tenth
-// lost message a minute.
+// The times of the protocol. The first message is the likeliest to get lost, in
+// a switch that does not forward from a fresh port yet: it is repeated soon.
 const (
 	noAnswerAfter = 30 * time.Second // as long as users of the reference wait for link-local
-	firstRetry    = time.Second
+	firstRetry    = 500 * time.Millisecond
 	maxRetry      = 64 * time.Second
 	maxJitter     = time.Second
 	requestTries  = 4 // then the server that offered is given up
@@ -471,7 +471,7 @@ func (m *machine) send(now time.Time) {
 // with a little chance, so that machines started together do not ask together.
 func (m *machine) backOff(n int) time.Duration {
 	d := maxRetry
-	if n < 6 {
+	if n < 7 {
 		d = firstRetry << n
 	}
 	jitter := min(maxJitter, d/8)

@@ -38,7 +38,7 @@ func TestSilence(t *testing.T) {
 	s := newSim(t, silent)
 	s.step(begin{})
 	s.run(29 * time.Second)
-	if len(s.events) != 0 || len(s.sent) != 5 {
+	if len(s.events) != 0 || len(s.sent) != 6 {
 		t.Fatalf("after 29 s: events %v, %d messages", s.events, len(s.sent))
 	}
 	s.run(2 * time.Second)
@@ -53,8 +53,8 @@ func TestSilence(t *testing.T) {
 		t.Errorf("events %v", s.events)
 	}
 	for i, m := range s.sent[1:] {
-		gap, least := m.at.Sub(s.sent[i].at), min(time.Second<<i, maxRetry)
-		if i >= 6 {
+		gap, least := m.at.Sub(s.sent[i].at), min(firstRetry<<i, maxRetry)
+		if i >= 7 {
 			least = maxRetry
 		}
 		if gap < least-maxJitter || gap > least+maxJitter {

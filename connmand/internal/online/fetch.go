@@ -8,10 +8,11 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"net/http"
 	"net/netip"
+	"net/textproto"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	"net.connman/connmand/internal/core"
@@ -44,42 +45,77 @@ func (f *fetch) run(ctx context.Context) core.ProbeResult {
 	return result
 }
 
-// get sends the request and returns the reply's head. Its body is gone.
-func (f *fetch) get(ctx context.Context) (*http.Response, error) {
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, f.req.URL, nil)
+// response is the head of a reply. The body is never read.
+type response struct {
+	asked  *url.URL
+	status int
+	header textproto.MIMEHeader
+}
+
+// get sends the request and returns the head of the reply.
+func (f *fetch) get(ctx context.Context) (response, error) {
+	asked, err := url.Parse(f.req.URL)
 	if err != nil {
-		return nil, err
+		return response{}, err
 	}
-	r.Header.Set("User-Agent", f.userAgent)
-	r.Close = true
-	conn, err := f.connect(ctx, r.URL)
+	conn, err := f.connect(ctx, asked)
 	if err != nil {
-		return nil, err
+		return response{}, err
 	}
 	defer conn.Close()
 	defer endWith(ctx, conn)()
-	if err := r.Write(conn); err != nil {
-		return nil, err
+	_, err = fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: %s\r\nConnection: close\r\n\r\n",
+		asked.RequestURI(), asked.Host, f.userAgent)
+	if err != nil {
+		return response{}, err
 	}
-	return readHead(conn, r)
+	return readHead(conn, asked)
 }
 
-// readHead reads a reply up to its body, passing over interim replies.
-func readHead(conn io.Reader, r *http.Request) (*http.Response, error) {
+// readHead reads a reply up to its body, passing over interim replies (RFC
+// 9112, 2 to 5; RFC 9110, 15.2).
+func readHead(conn io.Reader, asked *url.URL) (response, error) {
 	limited := &io.LimitedReader{R: conn, N: maxHeadBytes}
-	in := bufio.NewReader(limited)
+	in := textproto.NewReader(bufio.NewReader(limited))
 	for {
-		reply, err := http.ReadResponse(in, r)
-		if err != nil {
-			if limited.N == 0 {
-				err = errLongHead
-			}
-			return nil, err
-		}
-		if reply.StatusCode >= 200 {
-			return reply, nil
+		r, err := readOne(in, asked)
+		switch {
+		case err != nil && limited.N == 0:
+			return response{}, errLongHead
+		case err != nil:
+			return response{}, err
+		case r.status >= 200:
+			return r, nil
 		}
 	}
+}
+
+func readOne(in *textproto.Reader, asked *url.URL) (response, error) {
+	line, err := in.ReadLine()
+	if err != nil {
+		return response{}, err
+	}
+	status, err := statusOf(line)
+	if err != nil {
+		return response{}, err
+	}
+	header, err := in.ReadMIMEHeader()
+	if err != nil {
+		return response{}, fmt.Errorf("malformed header: %w", err)
+	}
+	return response{asked, status, header}, nil
+}
+
+// statusOf reads the code of a status line such as "HTTP/1.1 200 OK". What the
+// server says beyond it is not repeated to anybody.
+func statusOf(line string) (int, error) {
+	version, rest, _ := strings.Cut(line, " ")
+	code, _, _ := strings.Cut(rest, " ")
+	status, err := strconv.Atoi(code)
+	if !strings.HasPrefix(version, "HTTP/1.") || err != nil || len(code) != 3 || status < 100 {
+		return 0, errors.New("malformed status line")
+	}
+	return status, nil
 }
 
 // endWith makes every wait on conn time out when ctx ends. Call what it
@@ -136,22 +172,28 @@ func (f *fetch) resolve(ctx context.Context, host string) ([]netip.Addr, error) 
 	return l.addresses(ctx, host, f.req.Source.Is4())
 }
 
+// The statuses that say something about the way to the Internet (RFC 9110, RFC
+// 6585).
+const (
+	statusOK                 = 200
+	statusVersionUnsupported = 505
+	statusNeedsLogin         = 511
+)
+
 // judge says what a reply's head means. As in the reference it is the presence
 // of the header that counts, not its value.
-func judge(reply *http.Response) core.ProbeResult {
-	asked := reply.Request.URL
-	status := reply.StatusCode
+func judge(r response) core.ProbeResult {
 	switch {
-	case status == http.StatusOK && len(reply.Header.Values(statusHeader)) > 0:
+	case r.status == statusOK && len(r.header.Values(statusHeader)) > 0:
 		return core.ProbeResult{Online: true}
-	case status == http.StatusOK:
-		return portal(asked, "a reply without X-ConnMan-Status")
-	case status >= 300 && status < 400:
-		return portal(redirection(reply), "a redirection")
-	case status == http.StatusNetworkAuthenticationRequired, status == http.StatusHTTPVersionNotSupported:
-		return portal(asked, strconv.Itoa(status)+" "+http.StatusText(status))
+	case r.status == statusOK:
+		return portal(r.asked, "a reply without X-ConnMan-Status")
+	case r.status >= 300 && r.status < 400:
+		return portal(redirection(r), "a redirection")
+	case r.status == statusNeedsLogin, r.status == statusVersionUnsupported:
+		return portal(r.asked, "status "+strconv.Itoa(r.status))
 	}
-	return core.ProbeResult{Err: fmt.Errorf("%s answered %d %s", asked.Host, status, http.StatusText(status))}
+	return core.ProbeResult{Err: fmt.Errorf("%s answered with status %d", r.asked.Host, r.status)}
 }
 
 func portal(to *url.URL, what string) core.ProbeResult {
@@ -164,10 +206,11 @@ func portal(to *url.URL, what string) core.ProbeResult {
 // redirection returns where reply sends a browser or, when that is no place a
 // browser should be sent to, what was asked for: the portal will redirect the
 // browser, too.
-func redirection(reply *http.Response) *url.URL {
-	to, err := reply.Location()
-	if err != nil || !browsable(to) {
-		return reply.Request.URL
+func redirection(r response) *url.URL {
+	location := r.header.Get("Location")
+	to, err := r.asked.Parse(location)
+	if location == "" || err != nil || !browsable(to) {
+		return r.asked
 	}
 	return to
 }

@@ -216,6 +216,21 @@ func TestProvisionedServiceNamesItsGroup(t *testing.T) {
 	}
 }
 
+// Sync does not wait for the delay that gathers changes.
+func TestSync(t *testing.T) {
+	dir := t.TempDir()
+	s, global, _ := open(t, dir)
+	global.OfflineMode = true
+	synced := make(chan string)
+	s.loop.Post("test", func() {
+		s.SaveGlobal(global)
+		s.Sync(func() { synced <- read(t, filepath.Join(dir, "settings")) })
+	})
+	if got := <-synced; !strings.Contains(got, "OfflineMode=true") {
+		t.Errorf("synced, and the file holds\n%s", got)
+	}
+}
+
 func TestGlobal(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "settings")

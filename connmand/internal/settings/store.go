@@ -21,8 +21,9 @@ import (
 const DefaultDir = "/var/lib/connman"
 
 // saveDelay gathers the changes of a burst, such as a service's while it is
-// connected, into one write.
-const saveDelay = time.Second
+// connected, into one write. It is short: whoever changed a setting relies on
+// it, even if the daemon is killed.
+const saveDelay = 100 * time.Millisecond
 
 const (
 	fileName      = "settings"
@@ -123,6 +124,14 @@ func (s *Store) SaveGlobal(settings core.GlobalSettings) {
 		writeGlobal(file, settings)
 		return file.Bytes()
 	})
+}
+
+// Sync implements core.Storage.
+func (s *Store) Sync(done func()) {
+	loop.Go(s.loop, "sync settings", func(context.Context) (struct{}, error) {
+		s.writer.Flush()
+		return struct{}{}, nil
+	}, func(struct{}, error) { done() })
 }
 
 // Flush writes all that was saved, now, and waits for the disk.

@@ -169,6 +169,7 @@ func (s silence) LoadService(_ string, done func(core.ServiceSettings, bool)) {
 }
 func (silence) SaveService(string, core.ServiceSettings) {}
 func (silence) RemoveService(string)                     {}
+func (silence) Sync(done func())                         { done() }
 func (silence) SaveGlobal(core.GlobalSettings)           {}
 
 func (silence) ReportError(core.AgentID, string, string, time.Duration, func(bool, error)) func() {

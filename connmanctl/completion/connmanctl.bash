@@ -1,0 +1,12 @@
+# Completion of connmanctl for bash. The program itself knows what may follow.
+
+_connmanctl() {
+	if [ "${COMP_WORDS[COMP_CWORD - 1]}" = --passphrase-file ]; then
+		compopt -o default
+		COMPREPLY=()
+		return
+	fi
+	mapfile -t COMPREPLY < <(connmanctl --complete "${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null)
+}
+
+complete -F _connmanctl connmanctl
