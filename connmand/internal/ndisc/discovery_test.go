@@ -48,6 +48,13 @@ func inDiscovery(t *testing.T, test func(d *Discovery, wire *fakeWire, do func(f
 	})
 }
 
+// pass lets time pass in the bubble and waits until the loop has done its part.
+func pass(d time.Duration, do func(func())) {
+	time.Sleep(d)
+	synctest.Wait()
+	do(func() {})
+}
+
 var eth0 = core.RouterDiscoveryRequest{Link: core.Link{Index: 2, Name: "eth0", Addr: "\x02\x00\x00\x00\x00\x07"}}
 
 func TestSolicitUntilHeard(t *testing.T) {
@@ -59,8 +66,7 @@ func TestSolicitUntilHeard(t *testing.T) {
 			t.Fatalf("%d solicitations at once", len(wire.sent))
 		}
 		do(func() { wire.fail = errors.New("no buffer") }) // which is no reason to give up
-		time.Sleep(20 * time.Second)
-		do(func() {})
+		pass(20*time.Second, do)
 		if len(wire.sent) != 3 || len(events) != 1 {
 			t.Fatalf("%d solicitations, events %v", len(wire.sent), events)
 		}
@@ -68,8 +74,7 @@ func TestSolicitUntilHeard(t *testing.T) {
 		if seen, ok := events[1].(core.RoutersSeen); !ok || text(seen.Info) != "via fe80::1" {
 			t.Fatalf("events %v", events)
 		}
-		time.Sleep(59 * time.Minute)
-		do(func() {})
+		pass(59*time.Minute, do)
 		if len(wire.sent) != 3 {
 			t.Errorf("solicited %d times with a router", len(wire.sent))
 		}
@@ -77,8 +82,7 @@ func TestSolicitUntilHeard(t *testing.T) {
 		if wire.handle != nil {
 			t.Error("listens on for nobody")
 		}
-		time.Sleep(time.Hour)
-		do(func() {})
+		pass(time.Hour, do)
 		if len(events) != 2 {
 			t.Errorf("reported after the end: %v", events)
 		}
