@@ -117,13 +117,18 @@ func (v *ipv6) known() bool {
 	return !v.info.Managed || v.lease != nil || v.deaf
 }
 
-// addTo adds what belongs on the link for IPv6.
+// addTo adds what belongs on the link for IPv6. Until there is an address to
+// send from, routers are of no use: routes to them wait, lest those of an
+// earlier run are touched before the lease they belong to is here again.
 func (v *ipv6) addTo(config *netcfg.LinkConfig, carriesDefault bool) {
 	if !v.active() {
 		return
 	}
 	config.KeepIPv6 = !v.known()
 	c := v.config()
+	if len(c.addrs) == 0 {
+		return
+	}
 	config.Addrs = append(config.Addrs, c.addrs...)
 	index := v.s.Device().Link.Index
 	metric := lowPriority(index)
