@@ -86,7 +86,7 @@ func (d *Discovery) Start(req core.RouterDiscoveryRequest, report func(core.Rout
 			c.log.Error("cannot listen for routers", "error", err)
 		}
 	}
-	c.step(begin{})
+	c.step(begin{c.anonymous()})
 	return c
 }
 
@@ -143,8 +143,11 @@ func (c *client) hold(now time.Time) {
 
 func (c *client) tick() {
 	c.wakeAt = time.Time{}
-	c.step(tick{})
+	c.step(tick{c.anonymous()})
 }
+
+// anonymous reports whether the link has no address of its own yet.
+func (c *client) anonymous() bool { return !c.all.cfg.LinkLocal(c.link.Index).IsValid() }
 
 func (d *Discovery) handle(batch []inbound) {
 	for _, in := range batch {

@@ -18,6 +18,15 @@ const (
 	jitter       = 10 // percent, either way
 )
 
+// As long as the link has no address of its own, which takes the kernel one or
+// two seconds to find, solicitations say nothing of their sender. They may get
+// lost, as a cable has only just been plugged in: so they come quickly, and do
+// not count.
+const (
+	earlySolicits = 4
+	earlyInterval = 500 * time.Millisecond
+)
+
 // unsureFor is how long the flags of one that is no default router count.
 const unsureFor = 30 * time.Minute
 
@@ -29,8 +38,8 @@ const twoHours = 2 * time.Hour
 type event interface{ event() }
 
 type (
-	begin    struct{}
-	tick     struct{} // the time that wake said has come
+	begin    struct{ anonymous bool } // the link has no address of its own
+	tick     struct{ anonymous bool } // the time that wake said has come
 	received struct{ advert }
 )
 
@@ -55,6 +64,7 @@ type machine struct {
 	rand *rand.Rand
 
 	heard    bool          // an advertisement
+	early    int           // solicitations before the link had an address
 	sent     int           // solicitations since a router was known
 	interval time.Duration // the last one, without jitter
 	next     time.Time     // solicitation; zero: none
@@ -118,10 +128,10 @@ func (m *machine) Step(now time.Time, e event) []action {
 	var actions []action
 	switch e := e.(type) {
 	case begin:
-		actions = m.solicit(now)
+		actions = m.solicit(now, e.anonymous)
 	case tick:
 		if !m.next.IsZero() && !now.Before(m.next) {
-			actions = m.solicit(now)
+			actions = m.solicit(now, e.anonymous)
 		}
 	case received:
 		m.heard = true
@@ -140,7 +150,12 @@ func (m *machine) Step(now time.Time, e event) []action {
 }
 
 // solicit asks routers to speak up and plans the next time (RFC 7559, 2).
-func (m *machine) solicit(now time.Time) []action {
+func (m *machine) solicit(now time.Time, anonymous bool) []action {
+	if anonymous && m.early < earlySolicits {
+		m.early++
+		m.next = now.Add(earlyInterval)
+		return []action{solicit{}}
+	}
 	m.interval = min(max(2*m.interval, firstSolicit), lastSolicit)
 	m.next = now.Add(m.jittered(m.interval))
 	actions := []action{solicit{}}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -108,6 +109,20 @@ func from(router netip.Addr, lifetime time.Duration, prefixes ...prefixOption) a
 
 func announced(prefix string, preferred, valid time.Duration) prefixOption {
 	return prefixOption{netip.MustParsePrefix(prefix), true, true, preferred, valid}
+}
+
+// Without an address of its own a link solicits quickly at first.
+func TestSolicitsEarly(t *testing.T) {
+	s := &sim{t: t, now: time.Unix(0, 0), start: time.Unix(0, 0), m: machine{rand: rand.New(rand.NewPCG(1, 2))}}
+	s.step(begin{anonymous: true})
+	for range 6 {
+		s.now = s.m.wake(s.now)
+		s.step(tick{anonymous: true})
+	}
+	want := []time.Duration{0, 500 * time.Millisecond, time.Second, 1500 * time.Millisecond, 2 * time.Second}
+	if len(s.solicits) != 7 || !slices.Equal(s.solicits[:5], want) || s.solicits[5] < 5*time.Second {
+		t.Errorf("solicited at %v", s.solicits)
+	}
 }
 
 // RFC 7559, 2: 4 seconds, doubling, up to an hour, give or take a tenth; for
