@@ -220,12 +220,14 @@ func TestFlood(t *testing.T) {
 	w.waitState("ready")
 	real := w.linkLocal(w.bridge)
 	before := w.cpu()
-	end := time.Now().Add(10 * time.Second)
-	for n := 0; time.Now().Before(end); n += 100 {
-		w.burst(n, 100)
+	sent := 0
+	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); sent += 100 {
+		w.burst(sent, 100)
 	}
-	if used := w.cpu() - before; used > 3*time.Second {
-		t.Errorf("%v of processor time in 10 s", used)
+	used := w.cpu() - before
+	t.Logf("%d advertisements in 10 s took %v of processor time", sent, used)
+	if used > 3*time.Second {
+		t.Errorf("%v of processor time", used)
 	}
 	if kib := w.rss(); kib > 48<<10 {
 		t.Errorf("%d KiB in memory", kib)
