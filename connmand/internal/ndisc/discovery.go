@@ -170,9 +170,12 @@ var (
 )
 
 func (w *packetWire) listen(handle func([]inbound)) error {
-	floods := make(floodGate)
+	floods, refused := make(floodGate), 0
 	parse := func(p rawsock.Packet) (inbound, error) {
 		if !floods.pass(p.Link, time.Now()) {
+			if refused++; refused%floodBurst == 0 {
+				time.Sleep(floodRest)
+			}
 			return inbound{}, errFlood
 		}
 		a, err := parseAdvert(p.Data, p.PartialChecksum)
@@ -203,6 +206,9 @@ func (w *packetWire) send(link int, packet []byte) error {
 const (
 	floodBurst = 32
 	floodEvery = 100 * time.Millisecond
+	// floodRest is how long nothing is read after as many as floodBurst that
+	// were too many: what comes meanwhile the kernel drops at less cost.
+	floodRest = 50 * time.Millisecond
 )
 
 // floodGate counts advertisements per link, in the socket's goroutine. A link
