@@ -27,7 +27,7 @@ func main() {
 func run(words []string) command.Status {
 	log := slog.New(slog.DiscardHandler)
 	l := loop.New(log)
-	conn, err := bus.Dial(context.Background(), l, log, "")
+	conn, err := bus.Begin(context.Background(), l, log, "")
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "Error: %s\n", view.NoBus(err))
 		return command.NoDaemon

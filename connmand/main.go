@@ -56,7 +56,9 @@ func run(o options) error {
 	// Collecting early and often costs little in a daemon that mostly waits,
 	// and keeps it as small as its users need.
 	debug.SetGCPercent(50)
-	debug.SetMemoryLimit(32 << 20)
+	// The limit is met by crowds of some hundred links: then it collects more
+	// often rather than to have a moment's litter stay.
+	debug.SetMemoryLimit(15 << 20)
 
 	log := logger(o)
 	slog.SetDefault(log)
@@ -151,5 +153,5 @@ func (d *daemon) ready() {
 			d.log.Warn("cannot leave the terminal", "err", err)
 		}
 	}
-	d.loop.After("free memory", freeAfter, debug.FreeOSMemory)
+	d.loop.After("free memory", freeAfter, func() { go debug.FreeOSMemory() })
 }

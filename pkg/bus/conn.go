@@ -28,7 +28,7 @@ type Conn struct {
 	signals, replies []byte
 	beforeFlush      []func()
 
-	serial       uint32
+	serial       uint32 // the last one used
 	objects      objectTable
 	pending      map[uint32]*pendingCall
 	matches      []*match
@@ -48,23 +48,55 @@ type Conn struct {
 // before the loop runs. ctx bounds the dialling only; the connection lives until
 // Close.
 func Dial(ctx context.Context, l *loop.Loop, log *slog.Logger, address string) (*Conn, error) {
-	sock, err := dialSocket(ctx, address)
+	c, err := connect(ctx, l, log, address)
 	if err != nil {
-		return nil, fmt.Errorf("cannot connect to the bus: %w", err)
+		return nil, err
 	}
-	stop := context.AfterFunc(ctx, func() { sock.Close() })
-	c := newConn(l, log, sock)
-	c.unique, err = c.in.handshake(appendMessage(nil, busCall(c.nextSerial(), "Hello")))
+	stop := context.AfterFunc(ctx, func() { c.in.sock.Close() })
+	c.unique, err = c.in.handshake()
 	if !stop() && err == nil {
 		err = ctx.Err()
 	}
 	if err != nil {
-		sock.Close()
+		c.gone = err
+		c.in.sock.Close()
 		return nil, fmt.Errorf("cannot join the bus: %w", err)
 	}
+	c.reading.Go(c.read)
+	return c, nil
+}
+
+// Begin is Dial for who is in a hurry: it does not wait until the bus has
+// accepted us, so that what the loop's first turn asks for leaves together with
+// the greeting. A refusal is told as a disconnection, and until the bus has
+// answered UniqueName is "".
+func Begin(ctx context.Context, l *loop.Loop, log *slog.Logger, address string) (*Conn, error) {
+	c, err := connect(ctx, l, log, address)
+	if err != nil {
+		return nil, err
+	}
+	c.signals = greeting()
+	c.reading.Go(func() {
+		name, err := c.in.welcome()
+		if err != nil {
+			l.Post("bus", func() { c.disconnected(fmt.Errorf("cannot join the bus: %w", err)) })
+			return
+		}
+		l.Post("bus", func() { c.unique = name })
+		c.read()
+	})
+	return c, nil
+}
+
+// connect makes a connection over which nothing has been sent.
+func connect(ctx context.Context, l *loop.Loop, log *slog.Logger, address string) (*Conn, error) {
+	sock, err := dialSocket(ctx, address)
+	if err != nil {
+		return nil, fmt.Errorf("cannot connect to the bus: %w", err)
+	}
+	c := newConn(l, log, sock)
 	l.AtTurnEnd(c.flush)
 	l.Post("bus", func() {}) // a first turn, to send what is asked for before the loop runs
-	c.reading.Go(c.read)
 	return c, nil
 }
 
@@ -75,6 +107,7 @@ func newConn(l *loop.Loop, log *slog.Logger, sock *net.UnixConn) *Conn {
 	}
 	return &Conn{
 		loop:        l,
+		serial:      helloSerial,
 		log:         log,
 		in:          &reader{sock: sock},
 		out:         &writer{sock: sock, raw: raw},

@@ -6,6 +6,8 @@
 // the socket and posts what arrives, batch by batch; another lives only while
 // the bus does not take what is to be sent. Neither touches the loop's state.
 //
+// [Dial] waits until the bus has accepted us; [Begin] saves that time.
+//
 // # Serving
 //
 //	conn, err := bus.Dial(ctx, l, log, "")       // "" is the system bus

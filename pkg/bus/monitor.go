@@ -33,10 +33,10 @@ func Monitor(ctx context.Context, address string, ready func(), observe func(Obs
 	defer sock.Close()
 	defer context.AfterFunc(ctx, func() { sock.Close() })()
 	in := &reader{sock: sock}
-	if _, err := in.handshake(appendMessage(nil, busCall(1, "Hello"))); err != nil {
+	if _, err := in.handshake(); err != nil {
 		return fmt.Errorf("cannot join the bus: %w", err)
 	}
-	const serial = 2
+	const serial = helloSerial + 1
 	become := busCall(serial, "BecomeMonitor")
 	become.iface = "org.freedesktop.DBus.Monitoring"
 	if _, err := sock.Write(appendMessage(nil, become, []string{}, uint32(0))); err != nil {

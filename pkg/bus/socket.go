@@ -165,15 +165,27 @@ func (r *reader) batch() ([]*message, error) {
 	}
 }
 
-// handshake authenticates and says Hello, all in one write: a bus that accepts
-// us answers everything, any other answer ends the connection. It returns our
-// unique name.
-func (r *reader) handshake(hello []byte) (string, error) {
-	uid := hex.EncodeToString([]byte(strconv.Itoa(os.Getuid())))
-	greeting := append([]byte("\x00AUTH EXTERNAL "+uid+"\r\nBEGIN\r\n"), hello...)
-	if _, err := r.sock.Write(greeting); err != nil {
+// handshake authenticates and says Hello, and returns our unique name.
+func (r *reader) handshake() (string, error) {
+	if _, err := r.sock.Write(greeting()); err != nil {
 		return "", err
 	}
+	return r.welcome()
+}
+
+// helloSerial is the serial number of the first message.
+const helloSerial = 1
+
+// greeting authenticates and says Hello, all in one: a bus that accepts us
+// answers everything, any other answer ends the connection.
+func greeting() []byte {
+	uid := hex.EncodeToString([]byte(strconv.Itoa(os.Getuid())))
+	return appendMessage([]byte("\x00AUTH EXTERNAL "+uid+"\r\nBEGIN\r\n"), busCall(helloSerial, "Hello"))
+}
+
+// welcome reads the answers to the greeting and to Hello, and returns our unique
+// name.
+func (r *reader) welcome() (string, error) {
 	line, err := r.line()
 	if err != nil {
 		return "", err

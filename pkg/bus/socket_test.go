@@ -82,7 +82,7 @@ func TestWriterGivesUpADeafBus(t *testing.T) {
 	w.close()
 }
 
-func TestHandshakeRefused(t *testing.T) {
+func TestWelcomeRefused(t *testing.T) {
 	for answer, want := range map[string]string{
 		"REJECTED ANONYMOUS\r\n":               "refuses",
 		"OK 12":                                "EOF",
@@ -91,7 +91,7 @@ func TestHandshakeRefused(t *testing.T) {
 		ours, theirs := socketPair(t)
 		io.WriteString(theirs, answer)
 		theirs.CloseWrite()
-		_, err := (&reader{sock: ours}).handshake(nil)
+		_, err := (&reader{sock: ours}).welcome()
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: error %v, want %s", answer, err, want)
 		}

@@ -2,6 +2,7 @@ package bus
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/godbus/dbus/v5"
@@ -63,11 +64,11 @@ type Object struct {
 // times: a slice of them has the type a(oa{sv}), like a slice of Object.
 type EncodedObject []byte
 
-// EncodeObject encodes o once for all.
+// EncodeObject encodes o once for all, in no more memory than that takes.
 func EncodeObject(o Object) EncodedObject {
 	var e encoder
 	e.object(o)
-	return e.b
+	return slices.Clone(e.b)
 }
 
 // Array is an array whose elements have the D-Bus type Elem.

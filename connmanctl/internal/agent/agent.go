@@ -56,15 +56,23 @@ func (a *Agent) Cancel(call *bus.Call) {
 
 // RequestInput asks for what a connection needs, such as a passphrase.
 func (a *Agent) RequestInput(call *bus.Call, service bus.ObjectPath, fields bus.Dict) {
-	a.put(call, func(r *request) {
+	a.put(call, a.input(service, fields))
+}
+
+func (a *Agent) input(service bus.ObjectPath, fields bus.Dict) func(*request) {
+	return func(r *request) {
 		a.list("RequestInput", service, fields)
 		r.fill(a.wanted(fields))
-	})
+	}
 }
 
 // RequestPeerAuthorization asks whether a peer may connect, or for what it needs.
 func (a *Agent) RequestPeerAuthorization(call *bus.Call, peer bus.ObjectPath, fields bus.Dict) {
-	a.put(call, func(r *request) {
+	a.put(call, a.authorization(peer, fields))
+}
+
+func (a *Agent) authorization(peer bus.ObjectPath, fields bus.Dict) func(*request) {
+	return func(r *request) {
 		a.list("RequestPeerAuthorization", peer, fields)
 		if wanted := a.wanted(fields); len(wanted) > 0 {
 			r.fill(wanted)
@@ -73,15 +81,15 @@ func (a *Agent) RequestPeerAuthorization(call *bus.Call, peer bus.ObjectPath, fi
 		r.confirm("Accept connection (yes/no)? ", func(answer confirmation) bool {
 			switch answer {
 			case yes:
-				call.Reply(bus.Dict{})
+				r.call.Reply(bus.Dict{})
 			case no:
-				call.Error(&bus.Error{Name: connman.AgentErrorRejected, Text: "Rejected"})
+				r.call.Error(&bus.Error{Name: connman.AgentErrorRejected, Text: "Rejected"})
 			default:
-				call.Error(&bus.Error{Name: a.canceled, Text: "Canceled"})
+				r.call.Error(&bus.Error{Name: a.canceled, Text: "Canceled"})
 			}
 			return true
 		})
-	})
+	}
 }
 
 // RequestBrowser asks to log in at a page.
@@ -125,7 +133,7 @@ func (a *Agent) report(method string, call *bus.Call, object bus.ObjectPath, tex
 	})
 }
 
-func (a *Agent) put(call *bus.Call, begin func(*request)) {
+func (a *Agent) put(call answerable, begin func(*request)) {
 	a.desk.add(&request{agent: a, call: call, begin: begin, reply: bus.Dict{}})
 }
 

@@ -34,9 +34,15 @@ type Desk struct {
 // request is a call that a person has to answer.
 type request struct {
 	agent *Agent
-	call  *bus.Call
+	call  answerable
 	begin func(*request)
 	reply bus.Dict // what has been answered so far
+}
+
+// answerable is a [bus.Call].
+type answerable interface {
+	Reply(values ...any)
+	Error(err error)
 }
 
 // NewDesk returns a desk that writes what requests are about to out.

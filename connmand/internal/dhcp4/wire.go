@@ -46,6 +46,7 @@ type packetWire struct {
 	loop   *loop.Loop
 	log    *slog.Logger
 	socket *rawsock.Socket
+	turns  chan struct{} // holds a token while a message is sent
 }
 
 func (w *packetWire) listen(handle func([]inbound)) error {
@@ -75,10 +76,13 @@ func parseInbound(p rawsock.Packet) (inbound, error) {
 }
 
 // broadcast sends off the loop: where the link leads to other links of this
-// machine the kernel carries the packet all the way before it returns.
+// machine the kernel carries the packet all the way before it returns. One
+// goes at a time: a crowd of them would keep the processors from the loop.
 func (w *packetWire) broadcast(link core.Link, message []byte, sent func(error)) {
 	socket := w.socket
 	loop.Go(w.loop, "send DHCPv4", func(context.Context) (struct{}, error) {
+		w.turns <- struct{}{}
+		defer func() { <-w.turns }()
 		return struct{}{}, socket.Send(link.Index, rawsock.Broadcast, rawsock.AppendUDP(nil, rawsock.UDP{
 			Source:      netip.AddrPortFrom(netip.IPv4Unspecified(), clientPort),
 			Destination: netip.AddrPortFrom(netip.AddrFrom4([4]byte{255, 255, 255, 255}), serverPort),

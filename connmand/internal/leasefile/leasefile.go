@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -181,10 +182,10 @@ func bootTime() time.Duration {
 
 // bootID is the kernel's name for this boot. It is read from memory, not from
 // a disk, so that the loop need not wait.
-func bootID() string {
+var bootID = sync.OnceValue(func() string {
 	id, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	if err != nil {
 		return ""
 	}
 	return string(bytes.TrimSpace(id))
-}
+})

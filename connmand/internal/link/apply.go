@@ -144,12 +144,9 @@ func (t *Table) converge(l *link) {
 func (t *Table) run(l *link, steps []step, onEnd func(error)) {
 	l.onEnd = onEnd
 	l.busy = loop.Go(t.loop, "link", func(ctx context.Context) (outcome, error) {
-		var o outcome
-		for _, s := range steps {
-			if ctx.Err() != nil {
-				return o, ctx.Err()
-			}
-			o.note(s, s.do(t.kernel))
+		o, err := t.take(ctx, steps)
+		if err != nil {
+			return o, err
 		}
 		return o, t.kernel.Sync(ctx)
 	}, func(o outcome, err error) {
@@ -177,6 +174,21 @@ func (l *link) notePlaced(a netcfg.Addr) {
 	if i >= 0 {
 		l.addrs[i].Deprecated, l.addrs[i].Temporaries = a.Deprecated, a.Temporaries
 	}
+}
+
+// take takes the steps when it is their turn: the kernel takes one request
+// after the other anyway, and a crowd that waits for it would keep the
+// processors from the loop.
+func (t *Table) take(ctx context.Context, steps []step) (o outcome, err error) {
+	t.turns <- struct{}{}
+	defer func() { <-t.turns }()
+	for _, s := range steps {
+		if ctx.Err() != nil {
+			return o, ctx.Err()
+		}
+		o.note(s, s.do(t.kernel))
+	}
+	return o, nil
 }
 
 // outcome is what came of a series of steps.

@@ -35,6 +35,8 @@ type Table struct {
 	watchers []func(Event)
 	untold   []Event // of this Deliver: told when all of it is taken in
 	synced   bool    // the first snapshot is there
+
+	turns chan struct{} // holds a token while a link's requests are sent
 }
 
 // link is one link: what it is, what it has and what it should have.
@@ -48,7 +50,7 @@ type link struct {
 
 // New returns a table that is empty until Deliver brings a snapshot.
 func New(l *loop.Loop, k kernel.Kernel, log *slog.Logger) *Table {
-	return &Table{loop: l, kernel: k, log: log, links: make(map[int]*link)}
+	return &Table{loop: l, kernel: k, log: log, links: make(map[int]*link), turns: make(chan struct{}, 1)}
 }
 
 // Watch calls observe for every link that there is and then for every event, in

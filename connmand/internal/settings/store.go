@@ -37,13 +37,14 @@ type Store struct {
 	log    *slog.Logger
 	dir    string
 	writer *store.Writer
+	turns  chan struct{} // holds a token while a file is read
 }
 
 // Open reads the global settings in dir, which need not exist, and nothing else.
 // It waits for the disk, so call it before the loop runs. End the Store with
 // Close, after the loop.
 func Open(l *loop.Loop, log *slog.Logger, dir string) (*Store, core.GlobalSettings, error) {
-	s := &Store{loop: l, log: log, dir: dir, writer: store.NewWriter(log, saveDelay)}
+	s := &Store{loop: l, log: log, dir: dir, writer: store.NewWriter(log, saveDelay), turns: make(chan struct{}, 1)}
 	global := core.GlobalSettings{Technologies: make(map[core.Type]core.TechnologySettings)}
 	path := s.globalPath()
 	data, err := s.writer.Read(path)
@@ -67,6 +68,8 @@ func (s *Store) LoadService(id string, done func(core.ServiceSettings, bool)) {
 		if err := checkID(id); err != nil {
 			return a, err
 		}
+		s.turns <- struct{}{} // the disk has no use for a crowd
+		defer func() { <-s.turns }()
 		path := s.servicePath(id)
 		data, err := s.writer.Read(path)
 		if errors.Is(err, fs.ErrNotExist) {
