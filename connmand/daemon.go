@@ -15,10 +15,12 @@ import (
 	"net.connman/connmand/internal/config"
 	"net.connman/connmand/internal/core"
 	"net.connman/connmand/internal/dhcp4"
+	"net.connman/connmand/internal/dhcp6"
 	"net.connman/connmand/internal/hostname"
 	"net.connman/connmand/internal/ipv4ll"
 	"net.connman/connmand/internal/kernel"
 	"net.connman/connmand/internal/link"
+	"net.connman/connmand/internal/ndisc"
 	"net.connman/connmand/internal/netroot"
 	"net.connman/connmand/internal/online"
 	"net.connman/connmand/internal/provision"
@@ -101,13 +103,17 @@ func (d *daemon) build(o options, cfg config.Config) error {
 			Loop: d.loop, Log: log, Dir: leaseDir,
 			Conflicts: conflicts, OnLink: onLink(links),
 		}),
-		Conflicts: conflicts,
-		LinkLocal: ipv4ll.New(d.loop, conflicts),
-		Prober:    online.New(d.loop, version),
-		Resolver:  resolv,
-		Hostnames: names,
-		Storage:   store,
-		Agents:    busapi.NewAgents(conn),
+		DHCP6: dhcp6.New(dhcp6.Config{
+			Loop: d.loop, Log: log, Dir: leaseDir, OnLink: onLink(links),
+		}),
+		RouterDiscovery: ndisc.New(ndisc.Config{Loop: d.loop, Log: log, LinkLocal: links.LinkLocal}),
+		Conflicts:       conflicts,
+		LinkLocal:       ipv4ll.New(d.loop, conflicts),
+		Prober:          online.New(d.loop, version),
+		Resolver:        resolv,
+		Hostnames:       names,
+		Storage:         store,
+		Agents:          busapi.NewAgents(conn),
 	}, global)
 	if _, err := busapi.New(conn, d.loop, log, d.core); err != nil {
 		return err

@@ -14,6 +14,7 @@ connman:usr/sbin/connmand
 connman-vpn:usr/sbin/connman-vpnd
 network-manager:usr/sbin/NetworkManager
 isc-dhcp-server:usr/sbin/dhcpd
+radvd:usr/sbin/radvd
 '
 # Installed: package, and a program or library that says it is there.
 # systemd-networkd and systemd-analyze are parts of systemd.

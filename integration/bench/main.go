@@ -26,6 +26,7 @@ func everyone(lab.Manager) bool { return true }
 
 var scenarios = []scenario{
 	{"life", 0, everyone, measureLife},
+	{"ipv6", 0, followsRouters, measureIPv6},
 	{"profiles", 0, lab.Manager.Connman, measureProfiles},
 	{"calls", 0, lab.Manager.Connman, measureCalls},
 	{"idle", 1, everyone, measureIdle},

@@ -76,6 +76,7 @@ func TestIPv4OffAndBackToDHCP(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, 1, nil)
 	w.startOnline()
+	w.set(0, "IPv6.Configuration", dictOf("Method", "off"))
 	w.set(0, "IPv4.Configuration", dictOf("Method", "off"))
 	w.untilState(0, "idle")
 	must(t, expect("IPv4.Configuration", field(w.service(0), "IPv4.Configuration", "Method"), "off"))

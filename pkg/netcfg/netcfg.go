@@ -10,6 +10,13 @@ type Addr struct {
 	Prefix    netip.Prefix // the address itself with its prefix length, not masked
 	Broadcast netip.Addr   // IPv4 only; invalid means none
 	Peer      netip.Addr   // far end of a point-to-point link; invalid means none
+
+	// Deprecated says that new connections should not use it (RFC 4862, 5.5.4).
+	// IPv6 only, as is Temporaries.
+	Deprecated bool
+	// Temporaries has the kernel make temporary addresses beside it (RFC 8981),
+	// if the link's IPv6Mode wants them.
+	Temporaries bool
 }
 
 // Route is a route through a link.
@@ -29,11 +36,14 @@ type LinkConfig struct {
 	Addrs  []Addr
 	Routes []Route
 	MTU    int // bytes; 0 leaves the link's own
+	// KeepIPv6 leaves what the link already has of IPv6 where it is, because
+	// nobody knows yet whether it is to stay.
+	KeepIPv6 bool
 }
 
 // Equal reports whether both say the same, order aside.
 func (c LinkConfig) Equal(o LinkConfig) bool {
-	return c.MTU == o.MTU && sameSet(c.Addrs, o.Addrs) && sameSet(c.Routes, o.Routes)
+	return c.MTU == o.MTU && c.KeepIPv6 == o.KeepIPv6 && sameSet(c.Addrs, o.Addrs) && sameSet(c.Routes, o.Routes)
 }
 
 // Diff returns what to add to have, and what to take from it, to arrive at

@@ -48,6 +48,17 @@ func addressDict(method core.IPv4Method, address netip.Prefix, gateway netip.Add
 	return d
 }
 
+func ipv6Dict(s *core.Service) bus.Dict {
+	method, config, connected := s.IPv6()
+	if !connected {
+		return bus.Dict{}
+	}
+	return ipv6ConfigDict(core.IPv6Settings{
+		Method: method, Address: config.Address, Gateway: config.Gateway,
+		Privacy: s.IPv6Configuration().Privacy,
+	})
+}
+
 func ipv6ConfigDict(c core.IPv6Settings) bus.Dict {
 	d := bus.Dict{{Key: connman.IPv6Method, Value: string(c.Method)}}
 	if c.Method == core.IPv6Off {

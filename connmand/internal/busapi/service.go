@@ -108,7 +108,7 @@ func property(c core.Change) (name string, value any) {
 	case core.PropIPv4Configuration:
 		return connman.ServiceIPv4Configuration, ipv4ConfigDict(s.IPv4Configuration())
 	case core.PropIPv6:
-		return connman.ServiceIPv6, bus.Dict{}
+		return connman.ServiceIPv6, ipv6Dict(s)
 	case core.PropIPv6Configuration:
 		return connman.ServiceIPv6Configuration, ipv6ConfigDict(s.IPv6Configuration())
 	case core.PropNameservers:
@@ -156,7 +156,7 @@ func serviceProperties(s *core.Service) bus.Dict {
 	add(connman.ServiceEthernet, ethernetDict(s))
 	add(connman.ServiceIPv4, ipv4Dict(s))
 	add(connman.ServiceIPv4Configuration, ipv4ConfigDict(s.IPv4Configuration()))
-	add(connman.ServiceIPv6, bus.Dict{})
+	add(connman.ServiceIPv6, ipv6Dict(s))
 	add(connman.ServiceIPv6Configuration, ipv6ConfigDict(s.IPv6Configuration()))
 	add(connman.ServiceNameservers, addrTexts(s.Nameservers()))
 	add(connman.ServiceNameserversConfiguration, list(set.Nameservers))

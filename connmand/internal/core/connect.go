@@ -31,7 +31,7 @@ func (s *Service) connect(reason connectReason) error {
 		return ErrAlreadyConnected
 	case s.state.Connecting(), s.state == Disconnect:
 		return ErrInProgress
-	case !s.ipv4.enabled(), !s.network.device.powered:
+	case !s.ipv4.enabled() && !s.ipv6.enabled(), !s.network.device.powered:
 		return ErrNoCarrier
 	}
 	s.cancelReport()
@@ -49,10 +49,10 @@ func (s *Service) connect(reason connectReason) error {
 // join has the network joined on the link level and then configured.
 func (s *Service) join() {
 	if s.network.driver == nil {
-		s.ipv4.start()
+		s.configure()
 		return
 	}
-	s.ipv4.setState(Association, "connect")
+	s.setStates(Association, "connect")
 	s.network.driver.Connect(func(err error) {
 		switch {
 		case s.state != Association:
@@ -60,9 +60,23 @@ func (s *Service) join() {
 			s.m.log.Warn("cannot join network", "service", s.id, "err", err)
 			s.fail(ConnectFailed)
 		default:
-			s.ipv4.start()
+			s.configure()
 		}
 	})
+}
+
+// configure has both families find their addresses.
+func (s *Service) configure() {
+	if s.ipv4.enabled() {
+		s.ipv4.start()
+	}
+	s.ipv6.start()
+}
+
+// clear forgets what was found for both families.
+func (s *Service) clear() {
+	s.ipv4.clear()
+	s.ipv6.clear()
 }
 
 // part leaves the network on the link level.
@@ -95,9 +109,9 @@ func (s *Service) leave(reason string, left func()) {
 	s.endProtocols(true)
 	s.setFailure(NoFailure)
 	s.answer(ErrAborted)
-	s.ipv4.setState(Disconnect, reason)
+	s.setStates(Disconnect, reason)
 	s.part()
-	s.ipv4.clear()
+	s.clear()
 	s.applyLink(func(error) { s.left(reason) })
 }
 
@@ -105,7 +119,7 @@ func (s *Service) left(reason string) {
 	if s.state != Disconnect {
 		return
 	}
-	s.ipv4.setState(Idle, reason)
+	s.setStates(Idle, reason)
 	leaving := s.leaving
 	s.leaving = nil
 	for _, left := range leaving {
@@ -121,9 +135,9 @@ func (s *Service) abandon(reason string) {
 	if s.state.Connected() || s.state.Connecting() {
 		s.endProtocols(false)
 		s.answer(ErrAborted)
-		s.ipv4.setState(Disconnect, reason)
+		s.setStates(Disconnect, reason)
 		s.part()
-		s.ipv4.clear()
+		s.clear()
 		s.applyLink(nil)
 	}
 	if s.state == Disconnect {
@@ -131,7 +145,7 @@ func (s *Service) abandon(reason string) {
 	}
 	s.setFailure(NoFailure)
 	if s.state == Failed {
-		s.ipv4.setState(Idle, reason)
+		s.setStates(Idle, reason)
 	}
 }
 
@@ -143,10 +157,10 @@ func (s *Service) fail(reason Failure) {
 	}
 	s.endProtocols(false)
 	s.part()
-	s.ipv4.clear()
+	s.clear()
 	s.applyLink(nil)
 	s.setFailure(reason)
-	s.ipv4.setState(Failed, string(reason))
+	s.setStates(Failed, string(reason))
 	if s.reason == reasonUser && s.reportFailure() {
 		return
 	}
@@ -169,7 +183,7 @@ func (s *Service) reportFailure() (asked bool) {
 			return
 		}
 		s.setFailure(NoFailure)
-		s.ipv4.setState(Idle, "error acknowledged")
+		s.setStates(Idle, "error acknowledged")
 		s.answer(ErrFailed)
 		s.retry.schedule()
 	})
@@ -188,7 +202,7 @@ func (s *Service) cancelReport() {
 func (s *Service) ClearError() {
 	s.setFailure(NoFailure)
 	if s.state == Failed {
-		s.ipv4.setState(Idle, "error cleared")
+		s.setStates(Idle, "error cleared")
 		s.m.autoConnect()
 	}
 }
@@ -230,6 +244,7 @@ func (s *Service) endProtocols(release bool) {
 	s.timeout.Stop()
 	s.online.stop()
 	s.ipv4.stop(release)
+	s.ipv6.stop(release)
 	s.applied.waiting = nil
 }
 
@@ -263,10 +278,26 @@ func (s *Service) setFamilyState(state *State, new State, family, reason string)
 	return true
 }
 
+// setStates moves both families to a new state, without a step between. A
+// family that is idle only joins what begins with association.
+func (s *Service) setStates(new State, reason string) {
+	moved := false
+	move := func(state *State, enabled bool, family string) {
+		if *state != Idle || new == Association && enabled {
+			moved = s.setFamilyState(state, new, family, reason) || moved
+		}
+	}
+	move(&s.ipv4.state, s.ipv4.enabled(), "ipv4")
+	move(&s.ipv6.state, s.ipv6.enabled(), "ipv6")
+	if moved {
+		s.updateState(reason)
+	}
+}
+
 // updateState makes the service's state what its families' states say, and
 // does what has to be done on entry.
 func (s *Service) updateState(reason string) {
-	old, new := s.state, combine(s.ipv4.state, s.ipv6)
+	old, new := s.state, combine(s.ipv4.state, s.ipv6.state)
 	if old == new {
 		return
 	}
@@ -288,6 +319,7 @@ func (s *Service) updateState(reason string) {
 	s.m.markManagerState()
 	if change {
 		s.mark(PropIPv4)
+		s.mark(PropIPv6)
 		s.mark(PropNameservers)
 		s.m.settle.dns = true
 		s.m.settle.hostnames = true
@@ -328,6 +360,12 @@ func (s *Service) Why() string {
 		return "other machines to leave the address alone"
 	case s.ipv4.linkLocal != nil:
 		return "a link-local address, as no DHCP server answers"
+	case len(s.ipv6.awaits) > 0:
+		return "the kernel to find the IPv6 address unique"
+	case !s.ipv4.enabled() && s.ipv6.dhcp != nil:
+		return "a DHCPv6 server"
+	case !s.ipv4.enabled():
+		return "an IPv6 router"
 	}
 	return "a DHCP server"
 }

@@ -3,6 +3,8 @@ package core
 import (
 	"errors"
 	"slices"
+
+	"net.connman/pkg/netcfg"
 )
 
 // DeviceDriver is the part of a bearer that steers one of its devices.
@@ -94,6 +96,7 @@ func (d *Device) setPowered(on bool, done func(error)) {
 			}
 		}
 	}
+	d.takeOverIPv6(on)
 	d.m.autoConnect()
 	d.driver.SetPowered(on, func(err error) {
 		if err != nil && !errors.Is(err, ErrAborted) {
@@ -101,6 +104,16 @@ func (d *Device) setPowered(on bool, done func(error)) {
 		}
 		done(err)
 	})
+}
+
+// takeOverIPv6 has the kernel stop listening to routers by itself, or do so
+// again.
+func (d *Device) takeOverIPv6(on bool) {
+	want := netcfg.IPv6Link{Mode: netcfg.IPv6Kernel}
+	if on {
+		want.Mode = netcfg.IPv6Quiet
+	}
+	d.m.ports.Links.SetIPv6(d.info.Link.Index, want, nil)
 }
 
 // shutdown disconnects the device's services and switches it off.

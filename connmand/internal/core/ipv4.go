@@ -44,6 +44,9 @@ func configuredMethod(settings IPv4Settings) IPv4Method {
 // enabled reports whether the service is to use IPv4 at all.
 func (v *ipv4) enabled() bool { return configuredMethod(v.s.settings.IPv4) != IPv4Off }
 
+// routable reports whether the family can carry traffic to anywhere.
+func (v *ipv4) routable() bool { return v.config.Gateway.IsValid() }
+
 // start begins to configure the link, which is associated.
 func (v *ipv4) start() {
 	v.setMethod(configuredMethod(v.s.settings.IPv4))

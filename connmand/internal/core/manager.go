@@ -10,15 +10,17 @@ import (
 
 // Ports are what the domain needs from outside.
 type Ports struct {
-	Links     Links
-	DHCP4     DHCP4
-	Conflicts ConflictDetector
-	LinkLocal LinkLocal
-	Prober    Prober
-	Resolver  Resolver
-	Hostnames Hostnames
-	Storage   Storage
-	Agents    AgentCaller
+	Links           Links
+	DHCP4           DHCP4
+	DHCP6           DHCP6
+	RouterDiscovery RouterDiscovery
+	Conflicts       ConflictDetector
+	LinkLocal       LinkLocal
+	Prober          Prober
+	Resolver        Resolver
+	Hostnames       Hostnames
+	Storage         Storage
+	Agents          AgentCaller
 }
 
 // Manager is the root of the domain. All its methods, and those of what it

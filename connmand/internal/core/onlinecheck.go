@@ -1,6 +1,8 @@
 package core
 
 import (
+	"net/netip"
+	"slices"
 	"time"
 
 	"net.connman/pkg/loop"
@@ -11,7 +13,7 @@ import (
 // their trust, so that they can win it back.
 type onlineCheck struct {
 	s      *Service
-	cancel func() // of the probe under way
+	probes []*probe // under way
 	timer  *loop.Timer
 	step   int // of the series that spaces the checks
 
@@ -26,7 +28,7 @@ func (o *onlineCheck) init(s *Service) {
 }
 
 // active reports whether a probe runs or is due.
-func (o *onlineCheck) active() bool { return o.cancel != nil || o.timer != nil }
+func (o *onlineCheck) active() bool { return len(o.probes) > 0 || o.timer != nil }
 
 // start begins to check unless that is under way, done or not wanted.
 func (o *onlineCheck) start() {
@@ -54,10 +56,10 @@ func (o *onlineCheck) stop() {
 }
 
 func (o *onlineCheck) halt() {
-	if o.cancel != nil {
-		o.cancel()
-		o.cancel = nil
+	for _, p := range o.probes {
+		p.cancel()
 	}
+	o.probes = nil
 	o.timer.Stop()
 	o.timer = nil
 }
@@ -69,24 +71,86 @@ func (o *onlineCheck) forget() {
 	o.lastError = ""
 }
 
-func (o *onlineCheck) probe() {
-	s := o.s
-	o.timer = nil
-	o.cancel = s.m.ports.Prober.Probe(ProbeRequest{
-		Link:           s.Device().Link,
-		URL:            s.m.cfg.OnlineCheck.IPv4URL,
-		Source:         s.ipv4.config.Address.Addr(),
-		Nameservers:    s.Nameservers(),
-		ConnectTimeout: s.m.cfg.OnlineCheck.ConnectTimeout,
-	}, func(r ProbeResult) {
-		o.cancel = nil
-		if o.conclude(r) {
-			o.schedule()
-		}
-	})
+// probe is the check of one family.
+type probe struct {
+	family *State
+	name   string
+	req    ProbeRequest
+	cancel func()
+	result ProbeResult
 }
 
-// conclude draws the conclusions of a probe and reports whether another one is
+// probe checks both families at once, as far as they have an address.
+func (o *onlineCheck) probe() {
+	o.timer = nil
+	s, urls := o.s, o.s.m.cfg.OnlineCheck
+	round := []*probe{}
+	add := func(family *State, name, url string, source netip.Addr) {
+		if !family.Connected() || !source.IsValid() {
+			return
+		}
+		round = append(round, &probe{family: family, name: name, req: ProbeRequest{
+			Link:           s.Device().Link,
+			URL:            url,
+			Source:         source,
+			Nameservers:    s.Nameservers(),
+			ConnectTimeout: urls.ConnectTimeout,
+		}})
+	}
+	add(&s.ipv4.state, "ipv4", urls.IPv4URL, s.ipv4.config.Address.Addr())
+	if s.ipv6.routable() {
+		add(&s.ipv6.state, "ipv6", urls.IPv6URL, s.ipv6.shown.Address.Addr())
+	}
+	o.probes = slices.Clone(round)
+	for _, p := range round {
+		p.cancel = s.m.ports.Prober.Probe(p.req, func(r ProbeResult) { o.probed(p, r, round) })
+	}
+}
+
+// probed takes in one result; the last of a round leads to conclusions.
+func (o *onlineCheck) probed(p *probe, r ProbeResult, round []*probe) {
+	p.result = r
+	o.probes = slices.DeleteFunc(o.probes, func(other *probe) bool { return other == p })
+	if r.Online && o.trusted() {
+		o.s.setOnline(p.family, p.name)
+	}
+	if len(o.probes) > 0 {
+		return
+	}
+	best := round[0].result
+	for _, p := range round {
+		if p.result.Online {
+			best = p.result
+		}
+	}
+	if o.conclude(best) {
+		o.schedule()
+	}
+	if o.trusted() {
+		for _, p := range round {
+			if p.result.Online {
+				o.s.setOnline(p.family, p.name)
+			}
+		}
+	}
+}
+
+// trusted reports whether a good result makes the service online.
+func (o *onlineCheck) trusted() bool {
+	if o.s.m.cfg.OnlineCheck.Mode != OnlineCheckContinuous {
+		return true
+	}
+	return !o.demoted && o.s.m.defaultService() == o.s
+}
+
+// setOnline makes a family that is ready online.
+func (s *Service) setOnline(family *State, name string) {
+	if *family == Ready && s.setFamilyState(family, Online, name, "online check") {
+		s.updateState("online check")
+	}
+}
+
+// conclude draws the conclusions of a round and reports whether another one is
 // to follow.
 func (o *onlineCheck) conclude(r ProbeResult) (more bool) {
 	o.logChange(r)
@@ -94,13 +158,10 @@ func (o *onlineCheck) conclude(r ProbeResult) (more bool) {
 	switch {
 	case !r.Online && continuous:
 		return o.failed()
-	case !r.Online:
-		return true
 	case continuous:
 		return o.succeeded()
 	}
-	o.s.ipv4.setState(Online, "online check")
-	return false
+	return !r.Online
 }
 
 func (o *onlineCheck) succeeded() bool {
@@ -120,9 +181,6 @@ func (o *onlineCheck) succeeded() bool {
 	case o.successes == 1:
 		o.step = cfg.InitialInterval
 	}
-	if !o.demoted && o.s.m.defaultService() == o.s {
-		o.s.ipv4.setState(Online, "online check")
-	}
 	return o.wanted()
 }
 
@@ -136,7 +194,7 @@ func (o *onlineCheck) failed() bool {
 	if !o.demoted && o.failures >= cfg.Failures {
 		o.demoted = true
 		o.s.m.log.Warn("service no longer trusted", "service", o.s.id, "failures", o.failures)
-		o.s.ipv4.setState(Ready, "online check failed")
+		o.s.setReady("online check failed")
 		o.s.setFailure(OnlineCheckFailed)
 		o.s.m.settle.order = true
 	}

@@ -70,7 +70,7 @@ func rank(t Type) int {
 }
 
 // routable reports whether the service can carry traffic to anywhere.
-func (s *Service) routable() bool { return s.ipv4.config.Gateway.IsValid() }
+func (s *Service) routable() bool { return s.ipv4.routable() || s.ipv6.routable() }
 
 // MoveBefore puts the service right before target.
 func (s *Service) MoveBefore(target *Service) error { return s.m.move(s, target, true) }
@@ -113,10 +113,23 @@ func movable(a, b *Service) bool {
 	return !off6 || a.ipv4.state == b.ipv4.state || a.ipv4.state.Connected() && b.ipv4.state.Connected()
 }
 
+// setReady takes families that are online back to ready, without a step
+// between.
+func (s *Service) setReady(reason string) {
+	moved := false
+	if s.ipv4.state == Online {
+		moved = s.setFamilyState(&s.ipv4.state, Ready, "ipv4", reason)
+	}
+	if s.ipv6.state == Online {
+		moved = s.setFamilyState(&s.ipv6.state, Ready, "ipv6", reason) || moved
+	}
+	if moved {
+		s.updateState(reason)
+	}
+}
+
 // downgrade takes an online service back to ready.
 func (s *Service) downgrade(reason string) {
 	s.online.stop()
-	if s.ipv4.state == Online {
-		s.ipv4.setState(Ready, reason)
-	}
+	s.setReady(reason)
 }

@@ -25,6 +25,12 @@ type Links interface {
 	Apply(index int, want netcfg.LinkConfig, done func(error))
 	// Observed returns what the kernel has on the link now.
 	Observed(index int) netcfg.LinkConfig
+	// SetIPv6 has the kernel treat IPv6 on the link as want says; done, which
+	// may be nil, hears an error where there is no IPv6 to be had.
+	SetIPv6(index int, want netcfg.IPv6Link, done func(error))
+	// AwaitAddress tells once whether an address of the link can be used, when
+	// the kernel knows: unique is false when another machine has it.
+	AwaitAddress(index int, addr netip.Addr, done func(unique bool)) (cancel func())
 	// SetUp brings the link administratively up or down.
 	SetUp(index int, up bool, done func(error))
 }
@@ -214,6 +220,9 @@ type ServiceSettings struct {
 
 	IPv4 IPv4Settings
 	IPv6 IPv6Settings
+
+	DUID         DUID       // this machine to DHCPv6 servers; "": never asked one
+	LastAddress6 netip.Addr // of the last DHCPv6 lease
 
 	Nameservers []string
 	Timeservers []string

@@ -107,6 +107,7 @@ func (s *Service) unprovision() {
 	auto := slices.Contains(s.m.cfg.DefaultAutoConnect, s.kind)
 	s.settings = ServiceSettings{Name: old.Name, AutoConnect: &auto}
 	s.settings.IPv4.LastAddress = old.IPv4.LastAddress
+	s.settings.DUID, s.settings.LastAddress6 = old.DUID, old.LastAddress6
 	s.followServers(nil)
 	s.immutable = false
 	s.mark(PropImmutable)
@@ -155,7 +156,9 @@ func (s *Service) follow(old ServiceSettings) {
 	}
 	note(!slices.Equal(n.Timeservers, old.Timeservers), PropTimeserversConfiguration, PropTimeservers)
 	note(n.MDNS != old.MDNS, PropMDNSConfiguration)
-	note(n.IPv6 != old.IPv6, PropIPv6Configuration)
+	if note(n.IPv6 != old.IPv6, PropIPv6Configuration) {
+		s.reconfigure6()
+	}
 	if note(n.IPv4 != old.IPv4, PropIPv4Configuration) {
 		s.reconfigure()
 	}

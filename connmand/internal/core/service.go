@@ -26,9 +26,9 @@ type Service struct {
 	kind    Type
 	network *Network
 
-	state   State // combine(ipv4.state, ipv6)
+	state   State // combine(ipv4.state, ipv6.state)
 	ipv4    ipv4
-	ipv6    State // stays Idle: see the IPv6 documentation of the daemon
+	ipv6    ipv6
 	failure Failure
 	removed bool
 
@@ -66,10 +66,11 @@ func (m *Manager) addService(n *Network, settings ServiceSettings, found bool) {
 	}
 	s := &Service{
 		m: m, id: id, kind: n.device.info.Type, network: n,
-		state: Idle, ipv6: Idle,
+		state:    Idle,
 		settings: settings, stored: found,
 	}
 	s.ipv4.init(s)
+	s.ipv6.init(s)
 	s.online.init(s)
 	s.retry.s = s
 	s.settings.Name = n.info.Name
@@ -160,6 +161,12 @@ func (s *Service) IPv4Configuration() IPv4Settings {
 	return c
 }
 
+// IPv6 returns the method in use and, while the service is connected, the
+// configuration in use.
+func (s *Service) IPv6() (method IPv6Method, config netcfg.IPConfig, connected bool) {
+	return s.ipv6.method(), s.ipv6.shown, s.ipv6.state.Connected()
+}
+
 // IPv6Configuration returns the IPv6 settings.
 func (s *Service) IPv6Configuration() IPv6Settings {
 	c := s.settings.IPv6
@@ -192,10 +199,11 @@ func (s *Service) assignedServers() []netip.Addr {
 	if s.spec != nil && len(s.spec.Nameservers) > 0 {
 		return parseAddrs(s.spec.Nameservers)
 	}
+	var servers []netip.Addr
 	if l := s.ipv4.lease; l != nil {
-		return l.DNS.Servers
+		servers = l.DNS.Servers
 	}
-	return nil
+	return union(servers, s.ipv6.dns().Servers)
 }
 
 // Domains returns the search domains in use.
@@ -206,10 +214,11 @@ func (s *Service) Domains() []string {
 	if len(s.settings.Domains) > 0 {
 		return s.settings.Domains
 	}
+	var domains []string
 	if l := s.ipv4.lease; l != nil {
-		return l.DNS.Domains
+		domains = l.DNS.Domains
 	}
-	return nil
+	return union(domains, s.ipv6.dns().Domains)
 }
 
 // Timeservers returns the time servers in use, most preferred first.
@@ -232,6 +241,7 @@ func (s *Service) Timeservers() []string {
 	if l := s.ipv4.lease; l != nil {
 		add(l.Timeservers...)
 	}
+	add(s.ipv6.timeservers()...)
 	if gw := s.ipv4.config.Gateway; s.m.cfg.UseGatewaysAsTime && gw.IsValid() {
 		add(gw.String())
 	}

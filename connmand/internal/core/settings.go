@@ -139,17 +139,22 @@ func (s *Service) SetIPv6(settings IPv6Settings) error {
 	s.settings.IPv6 = settings
 	s.mark(PropIPv6Configuration)
 	s.userChanged()
+	s.reconfigure6()
 	return nil
 }
+
+// configured reports whether the service is being configured or connected, so
+// that changed settings concern the link.
+func (s *Service) configured() bool { return s.state == Configuration || s.state.Connected() }
 
 // reconfigure brings changed IPv4 settings into force.
 func (s *Service) reconfigure() {
 	switch {
-	case s.state != Configuration && !s.state.Connected():
+	case !s.configured():
 		s.ipv4.setMethod(configuredMethod(s.settings.IPv4))
 		s.m.autoConnect()
 		return
-	case !s.ipv4.enabled():
+	case !s.ipv4.enabled() && !s.ipv6.state.Connected():
 		s.leave("IPv4 switched off", func() {})
 		return
 	}
@@ -157,7 +162,50 @@ func (s *Service) reconfigure() {
 	s.ipv4.stop(true)
 	s.ipv4.drop("settings changed")
 	s.ipv4.setLease(nil)
-	s.ipv4.start()
+	if s.ipv4.enabled() {
+		s.ipv4.start()
+		return
+	}
+	s.ipv4.clear()
+	s.switchOff(&s.ipv4.state, "ipv4")
+}
+
+// reconfigure6 brings changed IPv6 settings into force.
+func (s *Service) reconfigure6() {
+	switch {
+	case !s.configured():
+		s.ipv6.absent = false
+		s.m.autoConnect()
+		return
+	case !s.ipv6.enabled() && !s.ipv4.state.Connected() && s.ipv4.state != Configuration:
+		s.leave("IPv6 switched off", func() {})
+		return
+	}
+	s.ipv6.stop(true)
+	s.ipv6.forget()
+	s.ipv6.absent = false
+	if s.ipv6.enabled() {
+		if s.ipv6.state.Connected() {
+			s.ipv6.setState(Configuration, "settings changed")
+		}
+		s.ipv6.start()
+		s.applyLink(nil)
+		return
+	}
+	s.switchOff(&s.ipv6.state, "ipv6")
+	s.ipv6.start() // which switches it off in the kernel
+}
+
+// switchOff ends one family of a service that goes on with the other.
+func (s *Service) switchOff(state *State, family string) {
+	reason := family + " switched off"
+	if *state != Idle {
+		s.setFamilyState(state, Disconnect, family, reason)
+		s.setFamilyState(state, Idle, family, reason)
+	}
+	s.applyLink(nil)
+	s.updateState(reason)
+	s.addressChanged()
 }
 
 // namingChanged follows other name servers.

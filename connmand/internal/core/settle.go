@@ -74,30 +74,45 @@ func (m *Manager) followDefault() {
 	if new != nil {
 		new.online.start()
 	}
-	route := m.defaultRoute()
+	routes := m.defaultRoutes()
 	for _, s := range m.services {
-		if s.state.Connected() && s.applied.carriesDefault != (s == route) {
+		if s.state.Connected() && s.applied.carries != routes.of(s) {
 			s.applyLink(nil)
 		}
 	}
 }
 
-// defaultRoute is the service that has the default route: the first with a
-// router. A service without one never takes it from another.
-func (m *Manager) defaultRoute() *Service {
+// defaultRoutes are the services that have the default routes of both
+// families: the first with a router each. A service without one never takes it
+// from another.
+type defaultRoutes struct{ ipv4, ipv6 *Service }
+
+func (m *Manager) defaultRoutes() (d defaultRoutes) {
 	for _, s := range m.services {
-		if s.state.Connected() && s.routable() {
-			return s
+		if !s.state.Connected() {
+			continue
+		}
+		if d.ipv4 == nil && s.ipv4.routable() {
+			d.ipv4 = s
+		}
+		if d.ipv6 == nil && s.ipv6.routable() {
+			d.ipv6 = s
 		}
 	}
-	return nil
+	return d
 }
+
+// of says which of them s has.
+func (d defaultRoutes) of(s *Service) carries { return carries{d.ipv4 == s, d.ipv6 == s} }
+
+// carries says which default routes a service has.
+type carries struct{ ipv4, ipv6 bool }
 
 // appliedConfig is what a service last asked its link to have.
 type appliedConfig struct {
-	carriesDefault bool
-	generation     int
-	waiting        []func(error)
+	carries    carries
+	generation int
+	waiting    []func(error)
 }
 
 // applyLink gives the service's link all that belongs on it. done runs when
@@ -109,9 +124,12 @@ func (s *Service) applyLink(done func(error)) {
 	}
 	a.generation++
 	generation := a.generation
-	route := s.m.defaultRoute()
-	a.carriesDefault = s.routable() && (route == s || route == nil)
-	s.m.ports.Links.Apply(s.Device().Link.Index, s.linkConfig(a.carriesDefault), func(err error) {
+	routes := s.m.defaultRoutes()
+	a.carries = carries{
+		ipv4: s.ipv4.routable() && (routes.ipv4 == s || routes.ipv4 == nil),
+		ipv6: s.ipv6.routable() && (routes.ipv6 == s || routes.ipv6 == nil),
+	}
+	s.m.ports.Links.Apply(s.Device().Link.Index, s.linkConfig(a.carries), func(err error) {
 		if generation != a.generation {
 			return
 		}
@@ -137,18 +155,24 @@ func lowPriority(index int) uint32 {
 }
 
 // linkConfig is all that belongs on the service's link.
-func (s *Service) linkConfig(carriesDefault bool) netcfg.LinkConfig {
-	c := s.ipv4.config
+func (s *Service) linkConfig(has carries) netcfg.LinkConfig {
+	var config netcfg.LinkConfig
+	s.ipv4.addTo(&config, has.ipv4)
+	s.ipv6.addTo(&config, has.ipv6)
+	return config
+}
+
+// addTo adds what belongs on the link for IPv4.
+func (v *ipv4) addTo(config *netcfg.LinkConfig, carriesDefault bool) {
+	s, c := v.s, v.config
 	if !c.Address.IsValid() {
-		return netcfg.LinkConfig{}
+		return
 	}
-	config := netcfg.LinkConfig{
-		Addrs:  []netcfg.Addr{{Prefix: c.Address, Broadcast: c.Broadcast}},
-		Routes: slices.Clone(c.Routes),
-		MTU:    c.MTU,
-	}
+	config.Addrs = append(config.Addrs, netcfg.Addr{Prefix: c.Address, Broadcast: c.Broadcast})
+	config.Routes = append(config.Routes, c.Routes...)
+	config.MTU = c.MTU
 	if !c.Gateway.IsValid() {
-		return config
+		return
 	}
 	metric := uint32(0)
 	if !carriesDefault {
@@ -168,7 +192,6 @@ func (s *Service) linkConfig(carriesDefault bool) netcfg.LinkConfig {
 			})
 		}
 	}
-	return config
 }
 
 // dnsInterval is the least time between two changes of name resolution, each

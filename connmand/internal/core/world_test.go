@@ -25,6 +25,8 @@ type world struct {
 	links   fakeLinks
 	dhcp    map[string]*fakeDHCP // by interface
 	ll      map[string]*fakeLinkLocal
+	dhcp6   map[string]*fakeDHCP6
+	routers map[string]*fakeDiscovery
 	acd     map[string]*fakeWatch
 	probes  map[string]*fakeProbe
 	dns     []LinkDNS
@@ -63,13 +65,14 @@ func inWorldWith(t *testing.T, cfg Config, store *fakeStore, test func(*world)) 
 		log := slog.New(slog.NewTextHandler(failOnError{t}, &slog.HandlerOptions{Level: slog.LevelError}))
 		w := &world{
 			t: t, loop: loop.New(log), store: store,
+			dhcp6: map[string]*fakeDHCP6{}, routers: map[string]*fakeDiscovery{},
 			dhcp: map[string]*fakeDHCP{}, ll: map[string]*fakeLinkLocal{}, acd: map[string]*fakeWatch{},
 			probes: map[string]*fakeProbe{}, devices: map[string]*Device{}, nets: map[string]*Network{},
 		}
-		w.links = fakeLinks{w: w, configs: map[int]netcfg.LinkConfig{}}
+		w.links = fakeLinks{w: w, configs: map[int]netcfg.LinkConfig{}, ipv6: map[int]netcfg.IPv6Link{}, awaits: map[netip.Addr]func(bool){}}
 		w.store.loop = w.loop
 		w.m = New(w.loop, log, cfg, Ports{
-			Links: &w.links, DHCP4: w, Conflicts: detector{w}, LinkLocal: linkLocal{w},
+			Links: &w.links, DHCP4: w, DHCP6: dhcp6{w}, RouterDiscovery: routerDiscovery{w}, Conflicts: detector{w}, LinkLocal: linkLocal{w},
 			Prober: prober{w}, Resolver: w, Hostnames: w, Storage: w.store, Agents: &w.agent,
 		}, GlobalSettings{})
 		w.loop.AtTurnEnd(w.record)
@@ -227,6 +230,11 @@ type fakeLinks struct {
 	applied int
 	fail    error
 	hold    bool // keeps what is asked for to itself
+
+	hasIPv6 bool
+	slowDAD bool // the test says when an address is unique
+	ipv6    map[int]netcfg.IPv6Link
+	awaits  map[netip.Addr]func(bool)
 }
 
 func (f *fakeLinks) Apply(index int, want netcfg.LinkConfig, done func(error)) {
@@ -243,6 +251,36 @@ func (f *fakeLinks) Apply(index int, want netcfg.LinkConfig, done func(error)) {
 
 func (f *fakeLinks) Observed(index int) netcfg.LinkConfig { return f.configs[index] }
 
+// SetIPv6 finds no IPv6 unless the test has some.
+func (f *fakeLinks) SetIPv6(index int, want netcfg.IPv6Link, done func(error)) {
+	f.ipv6[index] = want
+	if done == nil {
+		return
+	}
+	var err error
+	if !f.hasIPv6 {
+		err = errNoIPv6
+	}
+	f.w.loop.Post("IPv6 set", func() { done(err) })
+}
+
+func (f *fakeLinks) AwaitAddress(_ int, addr netip.Addr, done func(bool)) func() {
+	f.awaits[addr] = done
+	if f.slowDAD {
+		return func() { delete(f.awaits, addr) }
+	}
+	f.w.loop.Post("address unique", func() { f.verdict(addr, true) })
+	return func() { delete(f.awaits, addr) }
+}
+
+// verdict ends the wait for an address.
+func (f *fakeLinks) verdict(addr netip.Addr, unique bool) {
+	if done := f.awaits[addr]; done != nil {
+		delete(f.awaits, addr)
+		done(unique)
+	}
+}
+
 func (f *fakeLinks) SetUp(_ int, _ bool, done func(error)) { done(nil) }
 
 type fakeDHCP struct {
@@ -258,6 +296,39 @@ func (w *world) Start(req DHCPRequest, report func(DHCPEvent)) DHCP4Client {
 }
 
 func (d *fakeDHCP) Stop(bool) { d.stopped = true }
+
+type fakeDHCP6 struct {
+	req      DHCP6Request
+	report   func(DHCP6Event)
+	declined []netip.Addr
+	stopped  bool
+}
+
+type dhcp6 struct{ w *world }
+
+func (d dhcp6) Start(req DHCP6Request, report func(DHCP6Event)) DHCP6Client {
+	c := &fakeDHCP6{req: req, report: report}
+	d.w.dhcp6[req.Link.Name] = c
+	return c
+}
+
+func (f *fakeDHCP6) Decline(a netip.Addr) { f.declined = append(f.declined, a) }
+func (f *fakeDHCP6) Stop(bool)            { f.stopped = true }
+
+type fakeDiscovery struct {
+	report  func(RouterEvent)
+	stopped bool
+}
+
+type routerDiscovery struct{ w *world }
+
+func (r routerDiscovery) Start(req RouterDiscoveryRequest, report func(RouterEvent)) RouterDiscoveryClient {
+	c := &fakeDiscovery{report: report}
+	r.w.routers[req.Link.Name] = c
+	return c
+}
+
+func (f *fakeDiscovery) Stop() { f.stopped = true }
 
 type fakeWatch struct {
 	report  func(ConflictEvent)
@@ -298,10 +369,14 @@ type prober struct{ w *world }
 
 func (p prober) Probe(req ProbeRequest, done func(ProbeResult)) func() {
 	probe := &fakeProbe{req: req, done: done}
-	p.w.probes[req.Link.Name] = probe
+	key := req.Link.Name
+	if req.Source.Is6() {
+		key += " ipv6"
+	}
+	p.w.probes[key] = probe
 	return func() {
-		if p.w.probes[req.Link.Name] == probe {
-			delete(p.w.probes, req.Link.Name)
+		if p.w.probes[key] == probe {
+			delete(p.w.probes, key)
 		}
 	}
 }
@@ -349,4 +424,7 @@ func (f *fakeAgent) ReportError(_ AgentID, service, reason string, _ time.Durati
 
 func (f *fakeAgent) Release(AgentID) { f.released++ }
 
-var errBroken = errors.New("broken")
+var (
+	errBroken = errors.New("broken")
+	errNoIPv6 = errors.New("no IPv6")
+)

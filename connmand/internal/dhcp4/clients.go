@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"net.connman/connmand/internal/core"
+	"net.connman/connmand/internal/leasefile"
 	"net.connman/pkg/loop"
 )
 
@@ -28,7 +29,7 @@ type Config struct {
 type Clients struct {
 	cfg     Config
 	wire    wire
-	files   leaseFiles
+	files   *leasefile.Files
 	gate    gate
 	clients map[int]*client // by interface index
 	waiting int             // clients that listen
@@ -45,7 +46,7 @@ func newClients(cfg Config, w wire) *Clients {
 	return &Clients{
 		cfg:     cfg,
 		wire:    w,
-		files:   leaseFiles{loop: cfg.Loop, log: cfg.Log, dir: cfg.Dir},
+		files:   leasefile.New(cfg.Loop, cfg.Log, cfg.Dir, "dhcp4"),
 		gate:    gate{loop: cfg.Loop},
 		clients: map[int]*client{},
 	}
@@ -93,7 +94,9 @@ func (d *Clients) Start(req core.DHCPRequest, report func(core.DHCPEvent)) core.
 	}
 	d.clients[req.Link.Index] = c
 	if d.cfg.Dir != "" && d.cfg.OnLink(req.Link.Index, req.Last) {
-		c.load = d.files.load(req.Link, req.Last, func(held *lease) {
+		c.load = leasefile.Load(d.files, req.Link, func(l leasefile.Lease) (*lease, error) {
+			return restore(l, req.Link.Addr, req.Last, c.now())
+		}, func(held *lease) {
 			c.begin(begin{last: req.Last, held: held})
 		})
 		return c
@@ -157,7 +160,7 @@ func (c *client) perform(a action) {
 	case direct:
 		c.noteSent(c.direct(a))
 	case keep:
-		c.all.files.save(c.link, a.lease)
+		c.all.files.Save(c.link, a.lease.stored())
 	case refused:
 		for _, w := range a.warnings {
 			c.log.Info("lease option not used", "reason", w)

@@ -10,5 +10,5 @@
 // that is open only while some client waits for an answer.
 //
 // The lease is also kept in a file, so that a daemon that was restarted goes on
-// with the address that is still on its link (leasefile.go).
+// with the address that is still on its link.
 package dhcp4

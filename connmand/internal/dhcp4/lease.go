@@ -7,7 +7,6 @@ import (
 	"math"
 	"math/bits"
 	"net/netip"
-	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -15,6 +14,7 @@ import (
 	"github.com/insomniacslk/dhcp/dhcpv4"
 
 	"net.connman/connmand/internal/core"
+	"net.connman/connmand/internal/leasefile"
 	"net.connman/pkg/netcfg"
 )
 
@@ -29,7 +29,6 @@ const (
 	maxDomains  = 32
 	maxName     = 253 // bytes of a domain name
 	maxLabel    = 63
-	maxURL      = 1024
 	maxWarnings = 16  // a server does not fill the log
 	classlessMS = 249 // Microsoft's code for option 121
 )
@@ -45,6 +44,37 @@ type lease struct {
 }
 
 func (l *lease) address() netip.Addr { return l.config.IP.Address.Addr() }
+
+// stored is what goes into a file, nil of no lease.
+func (l *lease) stored() *leasefile.Lease {
+	if l == nil {
+		return nil
+	}
+	return &leasefile.Lease{Asked: l.began, Reply: l.raw}
+}
+
+// restore makes a lease of what a file holds, or says why it does not hold any
+// more.
+func restore(s leasefile.Lease, client core.HardwareAddr, address netip.Addr, now time.Time) (*lease, error) {
+	r, err := parseReply(s.Reply)
+	if err != nil {
+		return nil, err
+	}
+	config, _, err := leaseConfig(r)
+	if err != nil {
+		return nil, err
+	}
+	l := newLease(config, r, s.Asked)
+	switch {
+	case r.kind != ack || r.client != client:
+		return nil, fmt.Errorf("not a lease of this link")
+	case l.address() != address:
+		return nil, fmt.Errorf("lease of %s instead of %s", l.address(), address)
+	case due(l.expire, now):
+		return nil, fmt.Errorf("lease has expired")
+	}
+	return l, nil
+}
 
 // leaseConfig reads what an offer or acknowledgement gives. Only an unusable
 // address is an error; any other option that makes no sense is left out and
@@ -306,28 +336,11 @@ func (o *optionReader) domainName(code uint8) string {
 	if s == "" {
 		return ""
 	}
-	if !validName(s) {
+	if !netcfg.ValidName(s) {
 		o.refuse(code, "%d bytes that are no host or domain name", len(s))
 		return ""
 	}
 	return s
-}
-
-func validName(s string) bool {
-	if len(s) > maxName {
-		return false
-	}
-	for label := range strings.SplitSeq(s, ".") {
-		if label == "" || len(label) > maxLabel || label[0] == '-' || label[len(label)-1] == '-' {
-			return false
-		}
-		for _, c := range []byte(label) {
-			if !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '-' || c == '_') {
-				return false
-			}
-		}
-	}
-	return true
 }
 
 // searchList reads option 119 (RFC 3397).
@@ -341,7 +354,7 @@ func (o *optionReader) searchList() []string {
 		case err != nil:
 			o.refuse(code, "%w", err)
 			return nil
-		case !validName(name):
+		case !netcfg.ValidName(name):
 			o.refuse(code, "%d bytes that are no domain name", len(name))
 		case !slices.Contains(domains, name):
 			domains = append(domains, name)
@@ -393,20 +406,9 @@ func (o *optionReader) url(code uint8) string {
 	if s == "" {
 		return ""
 	}
-	u, err := url.Parse(s)
-	if err != nil || len(s) > maxURL || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || !graphic(s) {
+	if !netcfg.ValidURL(s) {
 		o.refuse(code, "%d bytes that are no web address", len(s))
 		return ""
 	}
 	return s
-}
-
-// graphic reports whether s is all visible ASCII.
-func graphic(s string) bool {
-	for _, c := range []byte(s) {
-		if c <= ' ' || c >= 0x7f {
-			return false
-		}
-	}
-	return true
 }

@@ -1,7 +1,6 @@
 package dhcp4
 
 import (
-	"encoding/base64"
 	"encoding/binary"
 	"math/rand/v2"
 	"net"
@@ -198,5 +197,3 @@ func await(t testing.TB, what string, ok func() bool) {
 		}
 	}
 }
-
-func ackBase64(b []byte) string { return base64.StdEncoding.EncodeToString(b) }

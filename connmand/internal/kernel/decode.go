@@ -132,7 +132,7 @@ func decodeAddr(b []byte) (a Addr, ok bool, err error) {
 		return Addr{}, false, nil
 	}
 	a.Index = int(int32(binary.NativeEndian.Uint32(b[4:])))
-	a.Temporary = b[2]&unix.IFA_F_PERMANENT == 0
+	flags := uint32(b[2])
 	var local, address netip.Addr
 	err = attributes(b[unix.SizeofIfAddrmsg:], func(kind uint16, v []byte) {
 		switch kind {
@@ -142,6 +142,8 @@ func decodeAddr(b []byte) (a Addr, ok bool, err error) {
 			address = ip(family, v)
 		case unix.IFA_BROADCAST:
 			a.Broadcast = ip(family, v)
+		case unix.IFA_FLAGS:
+			flags = number(v) // the header has only the lowest eight
 		case ifaProto:
 			if len(v) > 0 {
 				a.Protocol = v[0]
@@ -154,6 +156,13 @@ func decodeAddr(b []byte) (a Addr, ok bool, err error) {
 		a.Peer = address
 	}
 	a.Prefix = netip.PrefixFrom(local, bits)
+	a.Temporary = flags&unix.IFA_F_PERMANENT == 0
+	if family == unix.AF_INET6 {
+		a.Tentative = flags&unix.IFA_F_TENTATIVE != 0
+		a.Duplicate = flags&unix.IFA_F_DADFAILED != 0
+		a.Deprecated = flags&unix.IFA_F_DEPRECATED != 0
+		a.Temporaries = flags&unix.IFA_F_MANAGETEMPADDR != 0
+	}
 	return a, err == nil && a.Index > 0 && a.Prefix.IsValid(), err
 }
 

@@ -60,6 +60,8 @@ type Addr struct {
 	netcfg.Addr
 	Protocol  uint8 // IFA_PROTO, 0 when unknown
 	Temporary bool  // its lifetime ends unless somebody renews it
+	Tentative bool  // not to be used: the kernel still looks for a duplicate
+	Duplicate bool  // not to be used: another machine has it
 }
 
 // Route is a unicast route out of one link.
@@ -119,6 +121,7 @@ var (
 	ErrExists     = errors.New("exists already")
 	ErrNotFound   = errors.New("not there")
 	ErrPermission = errors.New("no permission")
+	ErrNoIPv6     = errors.New("IPv6 is switched off in the kernel")
 )
 
 // Kernel is what this package offers; [Netlink] is the real one.
@@ -132,13 +135,18 @@ type Kernel interface {
 	Refresh()
 
 	// AddAddr adds an address marked as ours, or marks one that is there and
-	// makes it permanent. Without a broadcast address the address gets none.
+	// makes it permanent. Without a broadcast address the address gets none. An
+	// IPv6 address brings no route to its prefix.
 	AddAddr(index int, a netcfg.Addr) error
 	// DelAddr deletes an address, whoever made it.
 	DelAddr(index int, a netcfg.Addr) error
 	// AddRoute adds a route marked as ours. Routes that differ only in gateway
 	// or link stand side by side: the older one is used.
 	AddRoute(index int, r netcfg.Route) error
+	// ReplaceRoute adds an IPv6 route in the place of one to the same
+	// destination with the same metric, without a moment between. IPv6 routes
+	// side by side would share the traffic.
+	ReplaceRoute(index int, r netcfg.Route) error
 	// DelRoute deletes exactly the route r.
 	DelRoute(r Route) error
 	// SetUp brings a link administratively up or down.
@@ -147,6 +155,9 @@ type Kernel interface {
 	SetMTU(index int, mtu int) error
 	// SetSysctl writes a per-interface setting, such as IPv6's "accept_ra".
 	SetSysctl(f Family, link, key, value string) error
+	// Sysctl reads a per-interface setting. "all" and "default" are links here.
+	// It fails with ErrNotFound when the kernel has no such setting.
+	Sysctl(f Family, link, key string) (string, error)
 	// LoosenFilter has a link accept packets whose way back leads through
 	// another link, where the kernel is set to refuse them (rp_filter 1, RFC
 	// 3704's strict mode). Otherwise it does nothing.

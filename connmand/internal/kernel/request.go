@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 	"net/netip"
 	"time"
 
@@ -155,6 +156,9 @@ func (n *Netlink) AddAddr(index int, a netcfg.Addr) error {
 	if a.Broadcast.IsValid() {
 		data = append(data, nl.NewRtAttr(unix.IFA_BROADCAST, a.Broadcast.AsSlice()))
 	}
+	if a.Prefix.Addr().Is6() {
+		data = append(data, lifetimes(a))
+	}
 	data = append(data, nl.NewRtAttr(ifaProto, []byte{Protocol}))
 	return n.requests.do("add address "+a.Prefix.String(), unix.RTM_NEWADDR, unix.NLM_F_CREATE|unix.NLM_F_REPLACE, data...)
 }
@@ -162,6 +166,18 @@ func (n *Netlink) AddAddr(index int, a netcfg.Addr) error {
 // DelAddr implements [Kernel].
 func (n *Netlink) DelAddr(index int, a netcfg.Addr) error {
 	return n.requests.do("delete address "+a.Prefix.String(), unix.RTM_DELADDR, 0, addrMessage(index, a)...)
+}
+
+// lifetimes is a struct ifa_cacheinfo of linux/if_addr.h: preferred and valid
+// time in seconds, which end when we say so, and two times that the kernel sets.
+func lifetimes(a netcfg.Addr) *nl.RtAttr {
+	preferred := uint32(math.MaxUint32)
+	if a.Deprecated {
+		preferred = 0
+	}
+	data := binary.NativeEndian.AppendUint32(nil, preferred)
+	data = binary.NativeEndian.AppendUint32(data, math.MaxUint32)
+	return nl.NewRtAttr(unix.IFA_CACHEINFO, append(data, make([]byte, 8)...))
 }
 
 func addrMessage(index int, a netcfg.Addr) []nl.NetlinkRequestData {
@@ -172,20 +188,37 @@ func addrMessage(index int, a netcfg.Addr) []nl.NetlinkRequestData {
 	if a.Peer.IsValid() {
 		far = a.Peer
 	}
-	return []nl.NetlinkRequestData{
+	data := []nl.NetlinkRequestData{
 		msg,
 		nl.NewRtAttr(unix.IFA_LOCAL, a.Prefix.Addr().AsSlice()),
 		nl.NewRtAttr(unix.IFA_ADDRESS, far.AsSlice()),
 	}
+	if a.Prefix.Addr().Is6() {
+		flags := uint32(unix.IFA_F_NOPREFIXROUTE)
+		if a.Temporaries {
+			flags |= unix.IFA_F_MANAGETEMPADDR
+		}
+		data = append(data, nl.NewRtAttr(unix.IFA_FLAGS, binary.NativeEndian.AppendUint32(nil, flags)))
+	}
+	return data
 }
 
 // AddRoute implements [Kernel].
 func (n *Netlink) AddRoute(index int, r netcfg.Route) error {
+	return n.newRoute(index, r, unix.NLM_F_APPEND)
+}
+
+// ReplaceRoute implements [Kernel].
+func (n *Netlink) ReplaceRoute(index int, r netcfg.Route) error {
+	return n.newRoute(index, r, unix.NLM_F_REPLACE)
+}
+
+func (n *Netlink) newRoute(index int, r netcfg.Route, how int) error {
 	scope := uint8(unix.RT_SCOPE_UNIVERSE)
 	if !r.Gateway.IsValid() {
 		scope = unix.RT_SCOPE_LINK // IPv6 has no scopes and ignores it
 	}
-	return n.requests.do("add route to "+r.Dst.String(), unix.RTM_NEWROUTE, unix.NLM_F_CREATE|unix.NLM_F_APPEND,
+	return n.requests.do("add route to "+r.Dst.String(), unix.RTM_NEWROUTE, unix.NLM_F_CREATE|how,
 		routeData(Route{Index: index, Route: r, Protocol: Protocol}, scope)...)
 }
 

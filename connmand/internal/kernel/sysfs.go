@@ -2,6 +2,7 @@ package kernel
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -54,6 +55,21 @@ func (n *Netlink) SetSysctl(f Family, link, key, value string) error {
 	return nil
 }
 
+// Sysctl implements [Kernel].
+func (n *Netlink) Sysctl(f Family, link, key string) (string, error) {
+	if !fileName(link) || !fileName(key) {
+		return "", fmt.Errorf("cannot read %s of link %q: not a name", key, link)
+	}
+	text, err := os.ReadFile(filepath.Join("/proc/sys/net", string(f), "conf", link, key))
+	if errors.Is(err, os.ErrNotExist) {
+		err = ErrNotFound
+	}
+	if err != nil {
+		return "", fmt.Errorf("cannot read %s of link %s: %w", key, link, err)
+	}
+	return strings.TrimSpace(string(text)), nil
+}
+
 // The values of rp_filter (the kernel's ip-sysctl document). Of a link's own
 // and that of "all" the greater one counts.
 const (
@@ -63,16 +79,13 @@ const (
 
 // LoosenFilter implements [Kernel].
 func (n *Netlink) LoosenFilter(link string) error {
-	if !fileName(link) {
-		return fmt.Errorf("cannot loosen the filter of link %q: not a name", link)
-	}
 	effective := ""
 	for _, of := range []string{"all", link} {
-		text, err := os.ReadFile(filepath.Join("/proc/sys/net/ipv4/conf", of, "rp_filter"))
+		value, err := n.Sysctl(IPv4, of, "rp_filter")
 		if err != nil {
-			return fmt.Errorf("cannot see the filter of link %s: %w", link, err)
+			return err
 		}
-		effective = max(effective, strings.TrimSpace(string(text)))
+		effective = max(effective, value)
 	}
 	if effective != strictFilter {
 		return nil

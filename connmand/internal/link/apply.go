@@ -27,6 +27,7 @@ type target struct {
 	dirty  bool               // want is to be compared with what there is
 	up     *bool              // the newest SetUp, until it is under way
 	upDone func(error)
+	ipv6   ipv6Target
 	busy   *loop.Op // requests under way
 	onEnd  func(error)
 
@@ -82,6 +83,8 @@ func (t *Table) work(l *link) {
 	case l.busy != nil:
 	case l.up != nil:
 		t.turn(l)
+	case l.ipv6.dirty:
+		t.turnIPv6(l)
 	case l.dirty:
 		t.converge(l)
 	}
@@ -148,8 +151,8 @@ func (t *Table) run(l *link, steps []step, onEnd func(error)) {
 		return o, t.kernel.Sync(ctx)
 	}, func(o outcome, err error) {
 		l.busy, l.onEnd = nil, nil
-		for _, key := range o.added {
-			l.placed[key] = l.has(key)
+		for _, a := range o.added {
+			l.notePlaced(a)
 		}
 		if o.surprised {
 			t.kernel.Refresh()
@@ -161,6 +164,16 @@ func (t *Table) run(l *link, steps []step, onEnd func(error)) {
 		t.work(l)
 		t.repair(l)
 	})
+}
+
+// notePlaced notes an address that the kernel took from us. The kernel does not
+// tell of changes while it looks for a duplicate.
+func (l *link) notePlaced(a netcfg.Addr) {
+	i := l.findAddr(a)
+	l.placed[kernel.Key(a)] = i >= 0
+	if i >= 0 {
+		l.addrs[i].Deprecated, l.addrs[i].Temporaries = a.Deprecated, a.Temporaries
+	}
 }
 
 // take takes the steps when it is their turn: the kernel takes one request
@@ -180,7 +193,7 @@ func (t *Table) take(ctx context.Context, steps []step) (o outcome, err error) {
 
 // outcome is what came of a series of steps.
 type outcome struct {
-	added     []kernel.AddrKey
+	added     []netcfg.Addr
 	surprised bool // the kernel has something else than we believe
 	err       error
 }
@@ -232,7 +245,7 @@ func (l *link) rest(now time.Time) {
 func (t *Table) abandon(l *link) {
 	l.busy.Cancel()
 	l.timer.Stop()
-	waiting := []func(error){l.onEnd, l.upDone, l.done}
+	waiting := []func(error){l.onEnd, l.upDone, l.done, l.ipv6.done}
 	l.target = newTarget()
 	for _, done := range waiting {
 		t.answer(done, kernel.ErrNoLink)

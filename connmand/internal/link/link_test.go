@@ -437,7 +437,7 @@ func TestReplacedRouteIsPutBack(t *testing.T) {
 		_ = h.apply(l.Index, want)
 		h.k.Writes()
 		rival := kernel.Route{Index: l.Index, Protocol: kernel.ProtocolStatic, Route: want.Routes[0]}
-		h.k.ReplaceRoute(rival)
+		h.k.Supersede(rival)
 		synctest.Wait()
 		h.wrote(fmt.Sprintf("add route 0.0.0.0/0 via 10.0.0.1 metric 5 on %d", l.Index))
 		if got := h.k.Routes(l.Index); !slices.Contains(got, rival) {

@@ -14,8 +14,8 @@ import (
 type step struct {
 	what string
 	do   func(kernel.Kernel) error
-	addr *kernel.AddrKey // the address that it adds
-	may  bool            // it may fail without harm
+	addr *netcfg.Addr // that it adds
+	may  bool         // it may fail without harm
 }
 
 // plan returns the steps from what the link has to what it should have. New
@@ -30,15 +30,24 @@ func (l *link) plan() []step {
 			steps = append(steps, l.addAddr(a))
 		}
 	}
+	var replaced []netcfg.Route
 	if l.Up {
 		for _, r := range inOrder(l.want.Routes) {
-			if !slices.Contains(l.routes, l.owned(r)) {
+			switch {
+			case slices.Contains(l.routes, l.owned(r)):
+			case l.replaces(r):
+				replaced = append(replaced, r)
+				steps = append(steps, l.replaceRoute(r))
+			default:
 				steps = append(steps, l.addRoute(r)...)
 			}
 		}
 	}
+	isReplaced := func(r kernel.Route) bool {
+		return slices.ContainsFunc(replaced, func(n netcfg.Route) bool { return kernel.SameKey(n, r.Route) })
+	}
 	for _, r := range l.routes {
-		if l.staleRoute(r) {
+		if l.staleRoute(r) && !isReplaced(r) {
 			steps = append(steps, delRoute(r))
 		}
 	}
@@ -80,7 +89,11 @@ func (l *link) planMTU(steps []step) []step {
 // not count.
 func (l *link) hasOurs(a netcfg.Addr) bool {
 	i := l.findAddr(a)
-	return i >= 0 && l.isOurs(l.addrs[i]) && !l.addrs[i].Temporary
+	if i < 0 || !l.isOurs(l.addrs[i]) || l.addrs[i].Temporary {
+		return false
+	}
+	has := l.addrs[i].Addr
+	return has.Deprecated == a.Deprecated && has.Temporaries == a.Temporaries
 }
 
 // isOurs reports whether we put a on the link. Kernels before 5.18 keep no
@@ -90,12 +103,18 @@ func (l *link) isOurs(a kernel.Addr) bool {
 }
 
 func (l *link) staleAddr(a kernel.Addr) bool {
-	return l.isOurs(a) && !slices.ContainsFunc(l.want.Addrs, func(w netcfg.Addr) bool {
+	return l.isOurs(a) && !l.kept(a.Prefix.Addr()) && !slices.ContainsFunc(l.want.Addrs, func(w netcfg.Addr) bool {
 		return kernel.Key(w) == kernel.Key(a.Addr)
 	})
 }
 
+// kept reports whether what concerns the address stays, wanted or not.
+func (l *link) kept(a netip.Addr) bool { return l.want.KeepIPv6 && a.Is6() }
+
 func (l *link) staleRoute(r kernel.Route) bool {
+	if l.kept(r.Dst.Addr()) {
+		return false
+	}
 	if r.Protocol == kernel.Protocol {
 		return !slices.Contains(l.want.Routes, r.Route)
 	}
@@ -109,6 +128,22 @@ func (l *link) leadsWhere(r kernel.Route) bool {
 		return w.Gateway.IsValid() &&
 			(r.Gateway == w.Gateway || !r.Gateway.IsValid() && r.Dst.Addr() == w.Gateway)
 	})
+}
+
+// replaces reports whether r is to take the place of a route of ours. Only IPv6
+// needs that: IPv4 routes stand side by side, and the older one is used.
+func (l *link) replaces(r netcfg.Route) bool {
+	return r.Dst.Addr().Is6() && slices.ContainsFunc(l.routes, func(h kernel.Route) bool {
+		return h.Protocol == kernel.Protocol && kernel.SameKey(h.Route, r)
+	})
+}
+
+func (l *link) replaceRoute(r netcfg.Route) step {
+	index := l.Index
+	return step{
+		what: describe("replace", r),
+		do:   func(k kernel.Kernel) error { return k.ReplaceRoute(index, r) },
+	}
 }
 
 func (l *link) owned(r netcfg.Route) kernel.Route {
@@ -133,11 +168,11 @@ func truth(b bool) int {
 }
 
 func (l *link) addAddr(a netcfg.Addr) step {
-	index, key := l.Index, kernel.Key(a)
+	index := l.Index
 	return step{
 		what: "add address " + a.Prefix.String(),
 		do:   func(k kernel.Kernel) error { return k.AddAddr(index, a) },
-		addr: &key,
+		addr: &a,
 	}
 }
 

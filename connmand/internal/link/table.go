@@ -44,6 +44,7 @@ type link struct {
 	kernel.Link
 	addrs  []kernel.Addr
 	routes []kernel.Route // in the order in which the kernel told of them
+	awaits []*await
 	target
 }
 
@@ -110,6 +111,7 @@ func (t *Table) Deliver(events []kernel.Event) {
 		}
 	}
 	t.tell()
+	t.answerAwaits()
 	for _, index := range slices.Sorted(maps.Keys(lost)) {
 		if l, ok := t.links[index]; ok {
 			t.repair(l)

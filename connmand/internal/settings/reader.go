@@ -158,6 +158,20 @@ func (r *reader) ipv4() core.IPv4Settings {
 	return s
 }
 
+// duid reads an identifier in hexadecimal digits.
+func (r *reader) duid() core.DUID {
+	const key = "IPv6.DHCP.DUID"
+	v := r.text(key)
+	if v == "" {
+		return ""
+	}
+	d, err := core.ParseDUID(v)
+	if err != nil {
+		r.wrong(key, "not a DUID: %v", err)
+	}
+	return d
+}
+
 func (r *reader) ipv6() core.IPv6Settings {
 	s := core.IPv6Settings{
 		Method:  core.IPv6Method(r.choice("IPv6.method", "off", "auto", "manual", "6to4", "fixed")),

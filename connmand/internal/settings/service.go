@@ -20,7 +20,7 @@ var serviceKeys = []string{
 	"IPv6.netmask_prefixlen", "IPv6.local_address", "IPv6.peer_address", "IPv6.broadcast_address", "IPv6.gateway",
 	"Nameservers", "Timeservers", "Domains",
 	"Proxy.Method", "Proxy.Servers", "Proxy.Excludes", "Proxy.URL",
-	"mDNS", "Hidden", "Config.file", "Config.ident",
+	"mDNS", "Hidden", "Config.file", "Config.ident", "IPv6.DHCP.DUID",
 }
 
 // timeFormat is that of Modified. The Z notwithstanding it is local time: so the
@@ -49,10 +49,14 @@ func (s *Store) readService(path, id string, data []byte) (core.ServiceSettings,
 	}
 	r := reader{file: file, group: id}
 	settings := core.ServiceSettings{
-		Name:        r.text("Name"),
-		Modified:    r.time("Modified"),
-		IPv4:        r.ipv4(),
-		IPv6:        r.ipv6(),
+		Name:     r.text("Name"),
+		Modified: r.time("Modified"),
+		IPv4:     r.ipv4(),
+		IPv6:     r.ipv6(),
+
+		LastAddress6: r.address("IPv6.DHCP.LastAddress", true),
+		DUID:         r.duid(),
+
 		Nameservers: r.addresses("Nameservers"),
 		Timeservers: r.names("Timeservers"),
 		Domains:     r.names("Domains"),
@@ -96,6 +100,8 @@ func writeService(file *keyfile.File, id string, s core.ServiceSettings) {
 
 	writeIPv4(file, id, s.IPv4)
 	writeIPv6(file, id, s.IPv6)
+	setText(file, id, "IPv6.DHCP.LastAddress", text(s.LastAddress6))
+	setText(file, id, "IPv6.DHCP.DUID", s.DUID.String())
 
 	setList(file, id, "Nameservers", s.Nameservers)
 	setList(file, id, "Timeservers", s.Timeservers)

@@ -298,12 +298,33 @@ func TestPassphraseEscapesAsGLib(t *testing.T) {
 	})
 }
 
+// What DHCPv6 needs to get the same address again.
+func TestDHCPv6Identity(t *testing.T) {
+	dir := t.TempDir()
+	want := core.ServiceSettings{
+		Name: "Wired", IPv6: core.IPv6Settings{Method: core.IPv6Auto, Privacy: core.PrivacyEnabled},
+		LastAddress6: netip.MustParseAddr("2001:db8::50"), DUID: "\x00\x01\x00\x01\x30\xe8\x75\x80\x02\x00\x00\x00\x00\x01",
+	}
+	s, _, _ := open(t, dir)
+	s.SaveService(cable, want)
+	s.Flush()
+	text := read(t, filepath.Join(dir, cable, "settings"))
+	if !strings.Contains(text, "IPv6.privacy=enabled\nIPv6.DHCP.LastAddress=2001:db8::50\n") ||
+		!strings.HasSuffix(strings.TrimSpace(text), "\nIPv6.DHCP.DUID=0001000130e87580020000000001") {
+		t.Errorf("written as\n%s", text)
+	}
+	if got, _ := load(t, s, cable); got.LastAddress6 != want.LastAddress6 || got.DUID != want.DUID {
+		t.Errorf("read as %+v", got)
+	}
+}
+
 func TestHostileValuesAreReported(t *testing.T) {
 	tests := []string{
 		"Name=\xff\xfe", `Name=\q`, "AutoConnect=perhaps", "Modified=yesterday", "IPv4.method=carrier-pigeon",
 		"IPv4.DHCP.LastAddress=2001:db8::1", "IPv4.DHCP.LastAddress=$(reboot)", "IPv4.method=manual",
 		"IPv4.method=manual\nIPv4.local_address=192.0.2.1\nIPv4.netmask_prefixlen=33",
 		"IPv6.method=manual\nIPv6.local_address=192.0.2.1\nIPv6.netmask_prefixlen=24",
+		"IPv6.DHCP.LastAddress=192.0.2.1", "IPv6.DHCP.DUID=0001000", "IPv6.DHCP.DUID=0001", "IPv6.DHCP.DUID=" + strings.Repeat("00", 131), "IPv6.DHCP.DUID=xyz",
 		"IPv6.privacy=total", "Nameservers=dns.example;", "Timeservers=a b;", "Domains=\\n;", "Proxy.Method=magic", "mDNS=2",
 	}
 	for _, text := range tests {

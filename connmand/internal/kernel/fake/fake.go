@@ -15,16 +15,17 @@ import (
 // Kernel is a network namespace in memory. It begins with a loopback link that
 // is down.
 type Kernel struct {
-	mu     sync.Mutex
-	links  map[int]kernel.Link
-	addrs  []kernel.Addr
-	routes []kernel.Route
-	next   int
-	writes []string
-	fail   func(request string) error
-	queue  []kernel.Event
-	wake   chan struct{}
-	syncs  []chan struct{}
+	mu      sync.Mutex
+	links   map[int]kernel.Link
+	addrs   []kernel.Addr
+	routes  []kernel.Route
+	next    int
+	sysctls map[sysctl]string
+	writes  []string
+	fail    func(request string) error
+	queue   []kernel.Event
+	wake    chan struct{}
+	syncs   []chan struct{}
 }
 
 var _ kernel.Kernel = (*Kernel)(nil)
@@ -33,9 +34,10 @@ var _ kernel.Kernel = (*Kernel)(nil)
 func New() *Kernel {
 	lo := kernel.Link{Index: kernel.LoopbackIndex, Name: "lo", Type: kernel.TypeLoopback, HardwareAddr: "\x00\x00\x00\x00\x00\x00", MTU: 65536}
 	return &Kernel{
-		links: map[int]kernel.Link{lo.Index: lo},
-		next:  lo.Index,
-		wake:  make(chan struct{}, 1),
+		links:   map[int]kernel.Link{lo.Index: lo},
+		next:    lo.Index,
+		sysctls: make(map[sysctl]string),
+		wake:    make(chan struct{}, 1),
 	}
 }
 
@@ -159,6 +161,13 @@ func (k *Kernel) AddRoute(index int, r netcfg.Route) error {
 	})
 }
 
+// ReplaceRoute implements [kernel.Kernel].
+func (k *Kernel) ReplaceRoute(index int, r netcfg.Route) error {
+	return k.request(fmt.Sprintf("replace route %s via %s metric %d on %d", r.Dst, r.Gateway, r.Metric, index), func() error {
+		return k.supersede(kernel.Route{Index: index, Route: r, Protocol: kernel.Protocol})
+	})
+}
+
 func (k *Kernel) putRoute(r kernel.Route) error {
 	l, ok := k.links[r.Index]
 	switch {
@@ -223,11 +232,37 @@ func (k *Kernel) SetSysctl(f kernel.Family, link, key, value string) error {
 	return k.request(fmt.Sprintf("set %s %s of %s to %s", f, key, link, value), func() error {
 		for _, l := range k.links {
 			if l.Name == link {
+				k.sysctls[sysctl{f, link, key}] = value
 				return nil
 			}
 		}
 		return kernel.ErrNoLink
 	})
+}
+
+// sysctl names a setting of a link.
+type sysctl struct {
+	family    kernel.Family
+	link, key string
+}
+
+// sysctlDefaults are the settings that nobody changed.
+var sysctlDefaults = map[string]string{
+	"accept_ra": "1", "autoconf": "1", "use_tempaddr": "0", "disable_ipv6": "0", "mtu": "1500", "hop_limit": "64",
+	"rp_filter": "0", "promote_secondaries": "0",
+}
+
+// Sysctl implements [kernel.Kernel].
+func (k *Kernel) Sysctl(f kernel.Family, link, key string) (string, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if value, ok := k.sysctls[sysctl{f, link, key}]; ok {
+		return value, nil
+	}
+	if value, ok := sysctlDefaults[key]; ok {
+		return value, nil
+	}
+	return "", kernel.ErrNotFound
 }
 
 // LoosenFilter implements [kernel.Kernel]: the fake's filters are loose.

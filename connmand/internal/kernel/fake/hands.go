@@ -66,19 +66,24 @@ func (k *Kernel) PutRoute(r kernel.Route) error {
 	return k.putRoute(r)
 }
 
-// ReplaceRoute puts r in the place of the first route of its destination,
+// Supersede puts r in the place of the first route of its destination,
 // metric and table, as `ip route replace` does.
-func (k *Kernel) ReplaceRoute(r kernel.Route) {
+func (k *Kernel) Supersede(r kernel.Route) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	_ = k.supersede(r)
+}
+
+func (k *Kernel) supersede(r kernel.Route) error {
 	for i, h := range k.routes {
 		if kernel.SameKey(h.Route, r.Route) {
+			k.routes = slices.Clone(k.routes)
 			k.routes[i] = r
 			k.tell(kernel.RouteAdded{Route: r, Replaced: true})
-			return
+			return nil
 		}
 	}
-	_ = k.putRoute(r)
+	return k.putRoute(r)
 }
 
 // Flush deletes all addresses of a link, as `ip addr flush` does.

@@ -42,6 +42,8 @@ func Suite(t *testing.T, open func(t *testing.T) Lab) {
 		"route link down": routeLinkDown,
 		"refresh":         refresh,
 		"sysctl":          sysctl,
+		"IPv6 addresses":  ipv6Addresses,
+		"route replaced":  routeReplaced,
 	} {
 		t.Run(name, func(t *testing.T) {
 			lab := open(t)
@@ -325,4 +327,47 @@ func sysctl(t *testing.T, lab Lab, _ *watcher) {
 	if lab.Kernel.SetSysctl(kernel.IPv4, "nolink0", "rp_filter", "2") == nil {
 		t.Error("set rp_filter of a link that is not there")
 	}
+	ok(t, lab.Kernel.SetSysctl(kernel.IPv6, "lab0.7", "accept_ra", "0"))
+	for link, want := range map[string]string{"lab0.7": "0", "default": "1"} {
+		if got, err := lab.Kernel.Sysctl(kernel.IPv6, link, "accept_ra"); err != nil || got != want {
+			t.Errorf("accept_ra of %s is %q, %v", link, got, err)
+		}
+	}
+	if _, err := lab.Kernel.Sysctl(kernel.IPv6, "lab0.7", "no_such_key"); !errors.Is(err, kernel.ErrNotFound) {
+		t.Errorf("a setting that is not there: %v", err)
+	}
+}
+
+// ipv6Addresses changes what an address is for without taking it away.
+func ipv6Addresses(t *testing.T, lab Lab, w *watcher) {
+	index := lab.AddLink("lab0")
+	ok(t, lab.Kernel.SetUp(index, true))
+	lab.SetCarrier(index, true)
+	a := netcfg.Addr{Prefix: netip.MustParsePrefix("2001:db8::5/64")}
+	ok(t, lab.Kernel.AddAddr(index, a))
+	await(w, func(e kernel.AddrChanged) bool { return e.Addr.Addr == a && !e.Addr.Tentative })
+	for _, step := range []struct{ deprecated, temporaries bool }{{true, true}, {false, true}, {false, false}} {
+		a.Deprecated, a.Temporaries = step.deprecated, step.temporaries
+		ok(t, lab.Kernel.AddAddr(index, a))
+		await(w, func(e kernel.AddrChanged) bool {
+			return e.Addr.Addr == a && !e.Addr.Temporary && e.Addr.Index == index
+		})
+	}
+	ok(t, lab.Kernel.DelAddr(index, a))
+	await(w, func(e kernel.AddrRemoved) bool { return e.Addr.Prefix == a.Prefix })
+}
+
+// routeReplaced puts one router in the place of another.
+func routeReplaced(t *testing.T, lab Lab, w *watcher) {
+	index := lab.AddLink("lab0")
+	ok(t, lab.Kernel.SetUp(index, true))
+	ok(t, lab.Kernel.AddAddr(index, netcfg.Addr{Prefix: netip.MustParsePrefix("2001:db8::5/64")}))
+	ok(t, lab.Kernel.AddRoute(index, netcfg.Route{Dst: netip.MustParsePrefix("2001:db8::/64"), Metric: 256}))
+	route := netcfg.Route{Dst: netip.MustParsePrefix("::/0"), Gateway: netip.MustParseAddr("2001:db8::a"), Metric: 1056}
+	ok(t, lab.Kernel.AddRoute(index, route))
+	route.Gateway = netip.MustParseAddr("2001:db8::b")
+	ok(t, lab.Kernel.ReplaceRoute(index, route))
+	await(w, func(e kernel.RouteAdded) bool { return e.Replaced && e.Route.Route == route })
+	ok(t, lab.Kernel.DelRoute(kernel.Route{Index: index, Route: route, Protocol: kernel.Protocol}))
+	await(w, func(e kernel.RouteRemoved) bool { return e.Route.Route == route })
 }

@@ -55,7 +55,7 @@ func newWorld(t *testing.T) *World {
 		OnlineCheck: core.OnlineCheckConfig{Mode: core.OnlineCheckNone}}
 	silent := silence{w.Loop}
 	w.Manager = core.New(w.Loop, log, cfg, core.Ports{
-		Links: silent, DHCP4: silent, Conflicts: conflicts{}, LinkLocal: linkLocal{}, Prober: silent,
+		Links: silent, DHCP4: silent, Conflicts: conflicts{}, LinkLocal: linkLocal{}, RouterDiscovery: routers{}, Prober: silent,
 		Resolver: silent, Hostnames: silent, Storage: silent, Agents: silent,
 	}, w.global)
 	w.Loop.AtTurnEnd(func() { w.Manager.TakeChanges() })
@@ -151,6 +151,10 @@ func (s silence) Observed(int) netcfg.LinkConfig { return netcfg.LinkConfig{} }
 func (s silence) SetUp(_ int, _ bool, done func(error)) {
 	s.Apply(0, netcfg.LinkConfig{}, done)
 }
+func (s silence) SetIPv6(_ int, _ netcfg.IPv6Link, done func(error)) {
+	s.Apply(0, netcfg.LinkConfig{}, done)
+}
+func (silence) AwaitAddress(int, netip.Addr, func(bool)) func() { return func() {} }
 
 func (s silence) Start(core.DHCPRequest, func(core.DHCPEvent)) core.DHCP4Client { return client{} }
 
@@ -184,6 +188,12 @@ func (watch) Stop() {}
 type conflicts struct{}
 
 func (conflicts) Watch(core.Link, netip.Addr, func(core.ConflictEvent)) core.ConflictWatch {
+	return watch{}
+}
+
+type routers struct{}
+
+func (routers) Start(core.RouterDiscoveryRequest, func(core.RouterEvent)) core.RouterDiscoveryClient {
 	return watch{}
 }
 

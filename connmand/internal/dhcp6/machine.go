@@ -1,0 +1,538 @@
+package dhcp6
+
+import (
+	"math/rand/v2"
+	"net/netip"
+	"slices"
+	"time"
+
+	"net.connman/connmand/internal/core"
+)
+
+// state is what a client does.
+type state uint8
+
+const (
+	stopped    state = iota
+	informing        // asks all servers for all but an address
+	informed         // knows that, until it is time to ask again
+	soliciting       // looks for a server
+	requesting       // asks one server for what it advertised
+	confirming       // asks whether the addresses of an earlier lease are still good here
+	bound            // uses the lease
+	renewing         // uses it and asks its server for more time
+	rebinding        // uses it and asks all servers for more time
+	declining        // tells a server that an address it gave is in use
+	waiting          // pauses after a refusal
+)
+
+var stateNames = [...]string{
+	"stopped", "informing", "informed", "soliciting", "requesting", "confirming", "bound", "renewing", "rebinding",
+	"declining", "waiting",
+}
+
+func (s state) String() string { return stateNames[s] }
+
+const (
+	noAnswerAfter = 30 * time.Second // as with IPv4
+	maxPause      = 2 * time.Minute
+	unsentPause   = 100 * time.Millisecond
+
+	defaultRefresh = 24 * time.Hour   // IRT_DEFAULT
+	minRefresh     = 10 * time.Minute // IRT_MINIMUM
+)
+
+// event is what happens to a machine.
+type event interface{ machineEvent() }
+
+type (
+	// begin starts a stopped machine. With last that address is asked for.
+	// With held an earlier lease is confirmed first; when its addresses are
+	// still on the link they are used meanwhile.
+	begin struct {
+		last   netip.Addr
+		held   *lease
+		onLink bool
+	}
+	// tick says that the time which wake returned has come.
+	tick struct{}
+	// received is a server's message on the client's link.
+	received struct{ reply reply }
+	// unsent says that the last message did not leave the machine.
+	unsent struct{}
+	// taken says that another machine uses an address.
+	taken struct{ address netip.Addr }
+	// end stops the machine.
+	end struct{ release bool }
+)
+
+func (begin) machineEvent()    {}
+func (tick) machineEvent()     {}
+func (received) machineEvent() {}
+func (unsent) machineEvent()   {}
+func (taken) machineEvent()    {}
+func (end) machineEvent()      {}
+
+// action is what a machine wants done.
+type action interface{ machineAction() }
+
+type (
+	// send sends a message to all servers on the link.
+	send struct{ message []byte }
+	// report tells the client's user.
+	report struct{ event core.DHCP6Event }
+	// refused names options that were left out.
+	refused struct{ warnings []error }
+	// keep stores the lease for a later client, nil none.
+	keep struct{ lease *lease }
+)
+
+func (send) machineAction()    {}
+func (report) machineAction()  {}
+func (refused) machineAction() {}
+func (keep) machineAction()    {}
+
+// machine is one client. Besides the actions that Step returns it wants, for
+// as long as they hold, what wake and listening say.
+type machine struct {
+	id       identity
+	stateful bool
+	zone     string     // of link-local addresses
+	rand     *rand.Rand // transaction ids and jitter
+
+	state   state
+	actions []action
+	xid     uint32
+	began   time.Time     // of this exchange
+	asked   time.Time     // the last message; a lease counts from then
+	tries   int           // messages sent in this state
+	spacing time.Duration // between the last message and the next
+	retry   time.Time     // when to send again or to go on; zero: never
+	until   time.Time     // when to give the exchange up; zero: never
+	giveUp  time.Time     // when to report that nobody answers; zero: reported, or bound
+
+	maxSolicit, maxInform time.Duration // what a server said of paces; 0: nothing
+
+	hint      []netip.Addr // addresses to ask for; those of held
+	offer     reply        // soliciting: the best so far
+	server    core.DUID    // requesting, declining: whom is talked to
+	avoid     core.DUID    // a server that advertised and did not give; second choice
+	offending netip.Addr   // declining: the address
+	held      *lease       // in use, or being confirmed
+	shown     bool         // held has been reported
+	refusals  int          // in a row
+	declines  int          // in a row
+}
+
+// Step tells the machine what happened and returns what to do about it, in
+// order. Events that mean nothing in the present state do nothing.
+func (m *machine) Step(now time.Time, e event) []action {
+	m.actions = nil
+	switch e := e.(type) {
+	case begin:
+		if m.state == stopped {
+			m.begin(now, e)
+		}
+	case end:
+		m.end(e.release)
+	case tick:
+		m.tick(now)
+	case received:
+		m.receive(now, e.reply)
+	case unsent:
+		m.unsent(now)
+	case taken:
+		m.taken(now, e.address)
+	}
+	return m.actions
+}
+
+// wake is when the machine wants the next tick; zero is never.
+func (m *machine) wake() time.Time {
+	at := earliest(earliest(m.retry, m.until), m.giveUp)
+	if l := m.held; l != nil {
+		at = earliest(at, l.nextEnd())
+		switch m.state {
+		case bound:
+			at = earliest(at, earliest(l.renew, l.rebind))
+		case renewing:
+			at = earliest(at, l.rebind)
+		}
+	}
+	return at
+}
+
+// listening reports whether the machine waits for a server's message.
+func (m *machine) listening() bool {
+	switch m.state {
+	case stopped, informed, bound, waiting:
+		return false
+	}
+	return true
+}
+
+func (m *machine) do(a action) { m.actions = append(m.actions, a) }
+
+func (m *machine) begin(now time.Time, e begin) {
+	m.giveUp = now.Add(noAnswerAfter)
+	if unicast(e.last) {
+		m.hint = []netip.Addr{e.last}
+	}
+	switch {
+	case !m.stateful:
+		m.enter(now, informing)
+	case e.held != nil:
+		m.held, m.hint = e.held, e.held.names()
+		if e.onLink {
+			m.show(now)
+		}
+		m.enter(now, confirming)
+	default:
+		m.enter(now, soliciting)
+	}
+}
+
+func (m *machine) end(giveBack bool) {
+	if l := m.held; l != nil && giveBack {
+		m.do(keep{})
+		m.do(send{m.id.encode(query{
+			kind: release, xid: m.newID(), server: l.server, addresses: l.names(),
+		})})
+	}
+	*m = machine{id: m.id, stateful: m.stateful, zone: m.zone, rand: m.rand, actions: m.actions}
+}
+
+func (m *machine) newID() uint32 { return m.rand.Uint32() & 0xffffff }
+
+// enter changes the state and begins its exchange.
+func (m *machine) enter(now time.Time, s state) {
+	m.state, m.tries, m.spacing = s, 0, 0
+	m.retry, m.until = time.Time{}, time.Time{}
+	m.offer = reply{}
+	if !m.listening() {
+		return
+	}
+	m.xid, m.began = m.newID(), now
+	if lasts := paces[s].lasts; lasts > 0 {
+		m.until = now.Add(lasts)
+	}
+	m.send(now)
+}
+
+func (m *machine) tick(now time.Time) {
+	if due(m.giveUp, now) {
+		m.giveUp = time.Time{}
+		m.do(report{core.DHCP6NoAnswer{}})
+	}
+	if m.held != nil && m.keepTime(now) {
+		return
+	}
+	switch {
+	case due(m.until, now): // nobody says a word: what was given may be used to its end
+		m.use(now)
+	case !due(m.retry, now):
+	case m.state == waiting:
+		m.enter(now, soliciting)
+	case m.state == informed:
+		m.enter(now, informing)
+	case m.state == soliciting && m.offer.server != "":
+		m.request(now, m.offer.server)
+	case m.state == requesting && m.tries >= paces[requesting].tries:
+		m.startOver(now)
+	case m.state == declining && m.tries >= paces[declining].tries:
+		m.declined(now)
+	default:
+		m.send(now)
+	}
+}
+
+// keepTime does what the lease's times ask for and reports whether that was
+// something else than before.
+func (m *machine) keepTime(now time.Time) bool {
+	l := m.held
+	if l.age(now) && len(l.addresses) > 0 {
+		m.hint = l.names()
+		if m.shown {
+			m.show(now)
+		}
+	}
+	switch {
+	case len(l.addresses) == 0:
+		m.lose(now)
+		m.enter(now, soliciting)
+	case (m.state == bound || m.state == renewing) && due(l.rebind, now):
+		m.enter(now, rebinding)
+	case m.state == bound && due(l.renew, now):
+		m.enter(now, renewing)
+	default:
+		return false
+	}
+	return true
+}
+
+// lose drops the lease. What follows is the caller's to say.
+func (m *machine) lose(now time.Time) {
+	m.held = nil
+	m.giveUp = now.Add(noAnswerAfter)
+	m.do(keep{})
+	if m.shown {
+		m.shown = false
+		m.do(report{core.DHCP6Lost{}})
+	}
+}
+
+// startOver follows a server that refused or fell silent: at once, or after a
+// growing pause when that happens again and again.
+func (m *machine) startOver(now time.Time) {
+	m.avoid = m.server
+	if m.held != nil {
+		m.lose(now)
+	}
+	m.refusals++
+	m.again(now, m.refusals)
+}
+
+// again solicits; the n-th time in a row after a pause.
+func (m *machine) again(now time.Time, n int) {
+	if n <= 1 {
+		m.enter(now, soliciting)
+		return
+	}
+	m.enter(now, waiting)
+	m.retry = now.Add(min(time.Second<<min(n-2, 10), maxPause))
+}
+
+func (m *machine) request(now time.Time, server core.DUID) {
+	if m.held == nil {
+		m.hint = nil
+		a, _ := m.offer.association(m.id.iaid)
+		for _, g := range a.addresses {
+			if g.valid > 0 {
+				m.hint = append(m.hint, g.address)
+			}
+		}
+	}
+	m.server = server
+	m.enter(now, requesting)
+}
+
+// taken gives back an address that another machine uses, and with it the lease:
+// the server decides what of it is left.
+func (m *machine) taken(now time.Time, a netip.Addr) {
+	if m.held == nil || !slices.Contains(m.held.names(), a) {
+		return
+	}
+	m.server, m.offending = m.held.server, a
+	m.lose(now)
+	m.hint = nil
+	m.declines++
+	m.enter(now, declining)
+}
+
+func (m *machine) declined(now time.Time) { m.again(now, m.declines) }
+
+func (m *machine) receive(now time.Time, r reply) {
+	if !m.listening() || r.xid != m.xid || r.client != m.id.duid {
+		return
+	}
+	m.slowDown(r.options)
+	switch {
+	case r.kind == advertise:
+		if m.state == soliciting {
+			m.advertised(now, r)
+		}
+	case m.state == informing:
+		m.inform(now, r)
+	case m.state == soliciting:
+		if r.rapid {
+			m.granted(now, r)
+		}
+	case m.state == confirming:
+		m.confirmed(now, r)
+	case m.state == rebinding, r.server == m.addressee():
+		if m.state == declining {
+			m.declined(now)
+		} else {
+			m.granted(now, r)
+		}
+	}
+}
+
+// addressee is the server that a message is meant for; "": all.
+func (m *machine) addressee() core.DUID {
+	switch m.state {
+	case requesting, declining:
+		return m.server
+	case renewing:
+		return m.held.server
+	}
+	return ""
+}
+
+func (m *machine) inform(now time.Time, r reply) {
+	if r.status != success {
+		return
+	}
+	m.enter(now, informed)
+	m.giveUp = time.Time{}
+	refresh := defaultRefresh
+	if v, ok := r.options.uint32(optRefresh); ok {
+		refresh = max(time.Duration(v)*time.Second, minRefresh)
+		if v == infinite {
+			refresh = 0
+		}
+	}
+	if refresh > 0 {
+		m.retry = now.Add(refresh)
+	}
+	m.do(report{core.DHCP6Bound{Lease: m.config(r, true)}})
+}
+
+// config reads what r says besides addresses.
+func (m *machine) config(r reply, complain bool) core.Lease6 {
+	c, warnings := leaseConfig(r.options, m.zone)
+	if complain && len(warnings) > 0 {
+		m.do(refused{warnings})
+	}
+	return c
+}
+
+// advertised compares what servers have to give until the first pause is over,
+// unless one says that it is to be taken (RFC 8415, 18.2.1 and 18.2.9).
+func (m *machine) advertised(now time.Time, r reply) {
+	a, ok := r.association(m.id.iaid)
+	gives := slices.ContainsFunc(a.addresses, func(g given) bool { return g.valid > 0 })
+	if !ok || r.status != success || a.status != success || !gives {
+		return
+	}
+	if m.offer.server == "" || m.rank(r) > m.rank(m.offer) {
+		m.offer = r
+	}
+	if r.server != m.avoid && (r.preference == 255 || m.tries > 1) {
+		m.request(now, m.offer.server)
+	}
+}
+
+// rank says how much a server is preferred.
+func (m *machine) rank(r reply) int {
+	if r.server == m.avoid {
+		return -1
+	}
+	return int(r.preference)
+}
+
+func (m *machine) confirmed(now time.Time, r reply) {
+	switch r.status {
+	case success:
+		m.use(now)
+	case notOnLink:
+		m.hint = nil
+		m.lose(now)
+		m.enter(now, soliciting)
+	}
+}
+
+// granted takes the Reply to a Solicit, Request, Renew or Rebind. One that
+// means nothing is passed over: the question will be repeated.
+func (m *machine) granted(now time.Time, r reply) {
+	a, ok := r.association(m.id.iaid)
+	s := r.status
+	if s == success {
+		s = a.status
+	}
+	switch {
+	case s == success && ok && len(a.addresses) > 0:
+		m.take(now, r, a)
+	case m.state == requesting && (s == notOnLink || s == noAddresses || s == noBinding || s == success):
+		if s == notOnLink {
+			m.hint = nil
+		}
+		m.startOver(now)
+	case s == noBinding && (m.state == renewing || m.state == rebinding):
+		m.request(now, r.server)
+	}
+}
+
+// take makes an association the lease, or a part of it.
+func (m *machine) take(now time.Time, r reply, a association) {
+	var l lease
+	fresh := m.held == nil
+	if !fresh {
+		l = *m.held
+		l.addresses = slices.Clone(l.addresses)
+	}
+	l.update(a, m.asked)
+	l.age(now)
+	if len(l.addresses) == 0 {
+		if fresh && m.state != requesting {
+			return
+		}
+		m.server, m.hint = r.server, nil
+		m.startOver(now)
+		return
+	}
+	l.server, l.raw, l.asked = r.server, r.raw, m.asked
+	l.config = m.config(r, fresh)
+	if !fresh {
+		m.declines = 0
+	}
+	m.held, m.hint = &l, l.names()
+	m.refusals, m.avoid = 0, ""
+	m.do(keep{&l})
+	m.enter(now, bound)
+	m.show(now)
+}
+
+// use goes on with a lease whose addresses are good.
+func (m *machine) use(now time.Time) {
+	m.enter(now, bound)
+	m.show(now)
+}
+
+func (m *machine) show(now time.Time) {
+	m.shown, m.giveUp = true, time.Time{}
+	m.do(report{core.DHCP6Bound{Lease: m.held.report(now)}})
+}
+
+// send says what the state has to say and sets when to say it again.
+func (m *machine) send(now time.Time) {
+	q := query{xid: m.xid, elapsed: now.Sub(m.began), server: m.addressee(), addresses: m.hint}
+	switch m.state {
+	case informing:
+		q.kind = information
+	case soliciting:
+		q.kind = solicit
+	case requesting:
+		q.kind = request
+	case confirming:
+		q.kind = confirm
+	case renewing:
+		q.kind = renew
+	case rebinding:
+		q.kind = rebind
+	case declining:
+		q.kind, q.addresses = decline, []netip.Addr{m.offending}
+	}
+	m.spacing = m.nextSpacing()
+	m.tries++
+	m.asked, m.retry = now, now.Add(m.spacing)
+	m.do(send{m.id.encode(q)})
+}
+
+// unsent tries again soon, as long as the link may just not be ready.
+func (m *machine) unsent(now time.Time) {
+	if m.listening() && !m.giveUp.IsZero() && m.tries == 1 {
+		m.tries, m.spacing = 0, 0
+		m.retry = now.Add(unsentPause)
+	}
+}
+
+func due(at, now time.Time) bool { return !at.IsZero() && !now.Before(at) }
+
+// earliest returns the earlier of two times, zero being never.
+func earliest(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
+}

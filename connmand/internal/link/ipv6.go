@@ -1,0 +1,235 @@
+package link
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"slices"
+	"strconv"
+
+	"net.connman/connmand/internal/kernel"
+	"net.connman/pkg/loop"
+	"net.connman/pkg/netcfg"
+)
+
+// ipv6Target is how the kernel is to treat IPv6 on a link.
+type ipv6Target struct {
+	want  netcfg.IPv6Link
+	done  func(error) // of the newest SetIPv6
+	dirty bool        // want is not yet under way
+	// before holds the settings that we changed, as they were.
+	before map[string]string
+}
+
+// The per-interface settings of the kernel's ip-sysctl document that we change.
+const (
+	disableIPv6 = "disable_ipv6"
+	acceptRA    = "accept_ra"
+	autoconf    = "autoconf"
+	useTempAddr = "use_tempaddr"
+	mtu         = "mtu"
+	hopLimit    = "hop_limit"
+)
+
+// setting is one per-interface setting and its value.
+type setting struct{ key, value string }
+
+// SetIPv6 has the kernel treat IPv6 on a link as want says; the mode IPv6Kernel
+// brings back the settings of before the first call. done, which may be nil, is
+// called once with the outcome, unless another SetIPv6 comes before it began:
+// kernel.ErrNoIPv6 where there is none to be had.
+func (t *Table) SetIPv6(index int, want netcfg.IPv6Link, done func(error)) {
+	l, ok := t.links[index]
+	if !ok {
+		t.answer(done, kernel.ErrNoLink)
+		return
+	}
+	l.ipv6.want, l.ipv6.done, l.ipv6.dirty = want, done, true
+	t.work(l)
+}
+
+// turnIPv6 writes the settings that the wanted mode has.
+func (t *Table) turnIPv6(l *link) {
+	done := l.ipv6.done
+	l.ipv6.dirty, l.ipv6.done = false, nil
+	w := settingsWriter{
+		kernel: t.kernel, link: l.Name, adopted: l.bearsOurs(),
+		before: l.ipv6.before, now: make(map[string]string),
+	}
+	settings := l.ipv6Settings()
+	want := l.ipv6.want.Mode
+	l.onEnd = done
+	l.busy = loop.Go(t.loop, "link IPv6", func(context.Context) (map[string]string, error) {
+		if want > netcfg.IPv6Disabled {
+			if err := w.available(); err != nil {
+				return w.now, err
+			}
+		}
+		return w.now, w.write(settings)
+	}, func(changed map[string]string, err error) {
+		l.busy, l.onEnd = nil, nil
+		l.noteBefore(changed)
+		if want == netcfg.IPv6Kernel {
+			l.ipv6.before = nil
+		}
+		if done != nil {
+			done(err)
+		}
+		t.work(l)
+	})
+}
+
+// ipv6Settings are the settings that make the link what is wanted, in the order
+// in which to write them: routers are not listened to by the time that IPv6
+// comes alive.
+func (l *link) ipv6Settings() []setting {
+	ours := func(temporaries string) []setting {
+		return append([]setting{
+			{acceptRA, "0"}, {autoconf, "0"}, {useTempAddr, temporaries}, {disableIPv6, "0"},
+		}, l.ipv6Numbers()...)
+	}
+	switch l.ipv6.want.Mode {
+	case netcfg.IPv6Quiet:
+		return append([]setting{{acceptRA, "0"}, {autoconf, "0"}}, l.ipv6Numbers()...)
+	case netcfg.IPv6Disabled:
+		return []setting{{acceptRA, "0"}, {disableIPv6, "1"}}
+	case netcfg.IPv6Ours:
+		return ours("0")
+	case netcfg.IPv6Temporary:
+		return ours("1")
+	case netcfg.IPv6PreferTemporary:
+		return ours("2")
+	}
+	var settings []setting
+	for _, key := range []string{acceptRA, autoconf, useTempAddr, hopLimit, mtu, disableIPv6} {
+		if value, changed := l.ipv6.before[key]; changed {
+			settings = append(settings, setting{key, value})
+		}
+	}
+	return settings
+}
+
+// ipv6Numbers are MTU and hop limit, or what they were if we changed them. The
+// kernel follows the link's own MTU by itself.
+func (l *link) ipv6Numbers() (settings []setting) {
+	add := func(key string, value int) {
+		if value != 0 {
+			settings = append(settings, setting{key, strconv.Itoa(value)})
+		} else if before, changed := l.ipv6.before[key]; changed {
+			settings = append(settings, setting{key, before})
+		}
+	}
+	wantMTU := min(l.ipv6.want.MTU, l.MTU)
+	if wantMTU < netcfg.MinIPv6MTU {
+		wantMTU = 0
+	}
+	add(mtu, wantMTU)
+	add(hopLimit, l.ipv6.want.HopLimit)
+	return settings
+}
+
+func (l *link) noteBefore(changed map[string]string) {
+	if l.ipv6.before == nil {
+		l.ipv6.before = make(map[string]string)
+	}
+	for key, value := range changed {
+		if _, known := l.ipv6.before[key]; !known {
+			l.ipv6.before[key] = value
+		}
+	}
+}
+
+// bearsOurs reports whether an earlier run left addresses on the link. Then it
+// left its settings, too.
+func (l *link) bearsOurs() bool { return slices.ContainsFunc(l.addrs, l.isOurs) }
+
+// settingsWriter changes settings off the loop.
+type settingsWriter struct {
+	kernel  kernel.Kernel
+	link    string
+	adopted bool              // what is there may be an earlier run's
+	before  map[string]string // known already; read only
+	now     map[string]string // what this one changed, as it was
+}
+
+// available reports whether the kernel has IPv6 and it is not switched off for
+// all links. For one link it is we who switch it off and on.
+func (w settingsWriter) available() error {
+	all, err := w.kernel.Sysctl(kernel.IPv6, "all", disableIPv6)
+	if errors.Is(err, kernel.ErrNotFound) || err == nil && all == "1" {
+		return kernel.ErrNoIPv6
+	}
+	return err
+}
+
+func (w settingsWriter) write(settings []setting) error {
+	for _, s := range settings {
+		old, err := w.kernel.Sysctl(kernel.IPv6, w.link, s.key)
+		if err != nil {
+			return err
+		}
+		if old == s.value {
+			if !w.adopted || s.key == mtu { // the kernel's default for that is no link's
+				continue
+			}
+			if old, err = w.kernel.Sysctl(kernel.IPv6, "default", s.key); err != nil {
+				return err
+			}
+		}
+		if _, known := w.before[s.key]; !known {
+			w.now[s.key] = old
+		}
+		if err := w.kernel.SetSysctl(kernel.IPv6, w.link, s.key, s.value); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// await waits for the verdict of duplicate address detection (RFC 4862, 5.4).
+type await struct {
+	addr netip.Addr
+	done func(usable bool)
+}
+
+// AwaitAddress tells on the loop when the kernel knows whether the link's
+// address can be used: not if another machine has it. An address that is not on
+// the link is waited for.
+func (t *Table) AwaitAddress(index int, addr netip.Addr, done func(usable bool)) (cancel func()) {
+	l, ok := t.links[index]
+	if !ok {
+		return func() {}
+	}
+	a := &await{addr, done}
+	l.awaits = append(l.awaits, a)
+	t.loop.Post("await address", t.answerAwaits)
+	return func() { l.awaits = slices.DeleteFunc(l.awaits, func(o *await) bool { return o == a }) }
+}
+
+// answerAwaits answers those whose verdict is there. They may ask again.
+func (t *Table) answerAwaits() {
+	for _, l := range t.links {
+		for _, a := range slices.Clone(l.awaits) {
+			i := slices.IndexFunc(l.addrs, func(h kernel.Addr) bool { return h.Prefix.Addr() == a.addr })
+			if i < 0 || l.addrs[i].Tentative && !l.addrs[i].Duplicate || !slices.Contains(l.awaits, a) {
+				continue
+			}
+			l.awaits = slices.DeleteFunc(l.awaits, func(o *await) bool { return o == a })
+			a.done(!l.addrs[i].Duplicate)
+		}
+	}
+}
+
+// LinkLocal returns the link's IPv6 link-local address, an invalid one while
+// there is none that can be used.
+func (t *Table) LinkLocal(index int) netip.Addr {
+	if l, ok := t.links[index]; ok {
+		for _, a := range l.addrs {
+			addr := a.Prefix.Addr()
+			if addr.Is6() && addr.IsLinkLocalUnicast() && !a.Tentative && !a.Duplicate {
+				return addr
+			}
+		}
+	}
+	return netip.Addr{}
+}
