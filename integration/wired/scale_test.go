@@ -3,10 +3,13 @@
 package wired
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -99,34 +102,74 @@ func (w *world) allConnected() error {
 	return nil
 }
 
-// answerTimes asks the daemon every 10 ms until ctx ends and returns how long
-// each answer took, the quickest first.
-func (w *world) answerTimes(ctx context.Context) []time.Duration {
-	var took []time.Duration
+// response is how long an answer of the daemon took, how long one of the bus
+// that was asked for at the same moment, and how long the daemon's threads, the
+// one that reads and the one that answers, waited meanwhile for a processor.
+type response struct{ daemon, bus, queued time.Duration }
+
+// beyond is what of the daemon's time neither the bus nor the business of the
+// machine explains.
+func (r response) beyond() time.Duration { return r.daemon - max(r.bus, r.queued) }
+
+// answers asks the daemon and the bus every 10 ms until ctx ends.
+func (w *world) answers(ctx context.Context) (all []response) {
 	pace := time.NewTicker(10 * time.Millisecond)
 	defer pace.Stop()
 	for {
 		select {
 		case <-ctx.Done():
-			slices.Sort(took)
-			return took
+			return all
 		case <-pace.C:
-			asked := time.Now()
-			if w.call("/", "net.connman.Manager.GetProperties").Err != nil {
-				took = append(took, patience)
-				continue
+			queued, calls, asked := w.queued(), make(chan *dbus.Call, 2), time.Now()
+			daemon := w.bus.Object("net.connman", managerPath).Go("net.connman.Manager.GetProperties", 0, calls)
+			w.bus.BusObject().Go("org.freedesktop.DBus.GetId", 0, calls)
+			var a response
+			for range 2 {
+				call := <-calls
+				switch took := time.Since(asked); {
+				case call.Err != nil:
+					a.daemon = patience
+				case call == daemon:
+					a.daemon = took
+				default:
+					a.bus = took
+				}
 			}
-			took = append(took, time.Since(asked))
+			var waits []time.Duration
+			for task, after := range w.queued() {
+				waits = append(waits, after-queued[task])
+			}
+			slices.Sort(waits)
+			for _, wait := range waits[max(0, len(waits)-2):] {
+				a.queued += wait
+			}
+			all = append(all, a)
 		}
 	}
+}
+
+// queued is how long each thread of the daemon has waited for a processor: the
+// second number of its schedstat (Documentation/scheduler/sched-stats.rst of
+// Linux).
+func (w *world) queued() map[string]time.Duration {
+	waited := map[string]time.Duration{}
+	tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", w.daemon.Pid()))
+	for _, task := range tasks {
+		var ran, queued time.Duration
+		data, _ := os.ReadFile(task) // the thread may have ended
+		if _, err := fmt.Sscan(string(data), &ran, &queued); err == nil {
+			waited[task] = queued
+		}
+	}
+	return waited
 }
 
 // TestManyLinksAtOnce plugs in 50, 200 and 500 cables: every link is connected
 // and listed, the bus is answered all the while, and memory stays small.
 func TestManyLinksAtOnce(t *testing.T) {
 	const (
-		within = 10 * time.Second // the best peer needs 16 s for 500 on the same machine
-		answer = 50 * time.Millisecond
+		within = 20 * time.Second // on a busy machine; the benchmark compares with the peers
+		beyond = 50 * time.Millisecond
 		rss    = 20 // MB
 	)
 	for _, links := range []int{50, 200, 500} {
@@ -135,28 +178,24 @@ func TestManyLinksAtOnce(t *testing.T) {
 			must(t, w.Unplug())
 			w.start()
 			ctx, cancel := context.WithCancel(context.Background())
-			times := make(chan []time.Duration)
-			go func() { times <- w.answerTimes(ctx) }()
+			answers := make(chan []response)
+			go func() { answers <- w.answers(ctx) }()
 			took, err := w.crowd()
 			cancel()
-			answers := <-times
+			all := <-answers
 			must(t, err)
 			must(t, w.allConnected())
-			// The machine's two processors are busy with everybody's work: a
-			// few answers may wait for them, not for us.
-			usual := answers[len(answers)*9/10]
-			if took > within || usual > answer {
-				t.Errorf("took %v, 9 of 10 answers came within %v", took, usual)
+			slowest := slices.MaxFunc(all, func(a, b response) int { return cmp.Compare(a.beyond(), b.beyond()) })
+			if took > within || slowest.beyond() > beyond {
+				t.Errorf("took %v, an answer came after %v, the bus's own after %v, %v of it without a processor",
+					took, slowest.daemon, slowest.bus, slowest.queued)
 			}
-			w.until("little memory", func() error {
-				if u := usage(t, w.daemon.Pid()); u.rss > rss {
-					return fmt.Errorf("Rss is %.1f MB", u.rss)
-				}
-				return nil
-			})
 			u := usage(t, w.daemon.Pid())
-			t.Logf("all connected after %.2f s, answers within %d ms (9 of 10) and %d ms, CPU %.1f s, Rss %.1f MB",
-				took.Seconds(), usual.Milliseconds(), answers[len(answers)-1].Milliseconds(), u.cpu.Seconds(), u.rss)
+			if u.peak > rss {
+				t.Errorf("Rss was up to %.1f MB", u.peak)
+			}
+			t.Logf("all connected after %.2f s, slowest of %d answers %v (the bus's own %v, %v without a processor), CPU %.1f s, Rss up to %.1f MB",
+				took.Seconds(), len(all), slowest.daemon, slowest.bus, slowest.queued, u.cpu.Seconds(), u.peak)
 		})
 	}
 }
@@ -170,7 +209,7 @@ func TestLostEventsAreRecovered(t *testing.T) {
 	noise, err := w.Machine.Bridge("noise0", "192.0.2.1/24")
 	must(t, err)
 
-	w.daemon.Signal(syscall.SIGSTOP)
+	w.freeze()
 	must(t, w.Ports[0].Down())
 	overflowed := lab.Eventually(patience, func() error {
 		for i := range 1000 {
@@ -178,17 +217,34 @@ func TestLostEventsAreRecovered(t *testing.T) {
 		}
 		return w.netlinkDrops()
 	})
+	from, awake := w.recorder.Mark(), time.Now()
 	w.daemon.Signal(syscall.SIGCONT)
 	must(t, overflowed)
-	w.within(2*time.Second, "the lost carrier is noticed", func() error {
-		if w.service(0) != nil {
-			return errors.New("the service of the pulled cable is still listed")
-		}
-		return w.gone(w.Links[0])
-	})
+	heard := w.waitSignal(from, "InterfacesRemoved", w.serviceID(0))
+	if took := heard.At.Sub(awake); took > time.Second {
+		t.Errorf("the lost carrier was noticed after %v", took)
+	}
+	must(t, expect("service of the pulled cable", w.service(0) == nil, true))
+	w.until("link", func() error { return w.gone(w.Links[0]) })
 	w.untilState(1, "online")
 	must(t, w.Ports[0].Up())
 	w.until("both connected", w.allConnected)
+}
+
+// freeze stops the daemon and waits until none of its threads runs any more.
+func (w *world) freeze() {
+	w.t.Helper()
+	w.daemon.Signal(syscall.SIGSTOP)
+	w.until("the daemon is frozen", func() error {
+		tasks, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/status", w.daemon.Pid()))
+		for _, task := range tasks {
+			status, readErr := os.ReadFile(task)
+			if readErr != nil || !strings.Contains(string(status), "\nState:\tT") {
+				err = fmt.Errorf("%s: %v, %s", task, readErr, status)
+			}
+		}
+		return err
+	})
 }
 
 // netlinkDrops objects as long as no route socket of the machine has lost a
@@ -227,17 +283,52 @@ func TestCarrierFlaps(t *testing.T) {
 			must(t, w.Plug())
 		}
 		w.untilState(0, "online")
+		w.until("connected", w.allConnected)
 	}
-	flap(200) // whatever is made once is made now
-	before := usage(t, w.daemon.Pid())
-	flap(2000)
-	w.until("nothing grew", func() error {
-		const megabytes = 2
-		after := usage(t, w.daemon.Pid())
-		if after.fds > before.fds || after.threads > 24 || after.anonymous > before.anonymous+megabytes {
-			return fmt.Errorf("descriptors, threads, MB: %d, %d, %.1f before and %d, %d, %.1f after",
-				before.fds, before.threads, before.anonymous, after.fds, after.threads, after.anonymous)
+	watch(9 * time.Second) // the memory that starting took has been given back
+	flap(500)              // whatever is made once is made now
+	before := w.atRest()
+	flap(1500)
+	after := w.atRest()
+	const megabytes = 1 // what the runtime's threads and free memory vary by
+	if after.fds > before.fds || after.threads > 30 || after.anonymous > before.anonymous+megabytes {
+		t.Errorf("descriptors, threads, MB: %d, %d, %.2f after 500 flaps and %d, %d, %.2f after 2,000",
+			before.fds, before.threads, before.anonymous, after.fds, after.threads, after.anonymous)
+	}
+	t.Logf("descriptors, threads, MB: %d, %d, %.2f after 500 flaps and %d, %d, %.2f after 2,000",
+		before.fds, before.threads, before.anonymous, after.fds, after.threads, after.anonymous)
+	flapped := w.goroutines()
+	w.startOnline()
+	if fresh := w.goroutines(); flapped > fresh+2 { // work under way just then
+		t.Errorf("%d goroutines after 2,000 flaps, %d without", flapped, fresh)
+	}
+}
+
+// atRest is what the daemon uses when it has done what was due.
+func (w *world) atRest() spent {
+	w.t.Helper()
+	watch(3 * time.Second)
+	return usage(w.t, w.daemon.Pid())
+}
+
+// goroutines ends the daemon by the signal upon which every Go program prints
+// its goroutines, and counts those that are not the runtime's own.
+func (w *world) goroutines() int {
+	w.t.Helper()
+	before := len(w.logged())
+	w.daemon.Signal(syscall.SIGQUIT)
+	var exit *exec.ExitError
+	if err := w.daemon.Wait(patience); !errors.As(err, &exit) || exit.ExitCode() != 2 {
+		w.t.Fatalf("ended with %v, want exit status 2", err)
+	}
+	n := 0
+	for _, line := range w.logged()[before:] {
+		if strings.HasPrefix(line, "created by ") && !strings.HasPrefix(line, "created by runtime.") {
+			n++
 		}
-		return nil
-	})
+	}
+	if n == 0 {
+		w.t.Fatal("the daemon printed no goroutines")
+	}
+	return n
 }

@@ -19,6 +19,7 @@ func watch(d time.Duration) { time.Sleep(d) }
 // spent is what a process uses of the machine.
 type spent struct {
 	rss, anonymous float64 // megabytes of 10^6 bytes
+	peak           float64 // the most that rss has been
 	cpu            time.Duration
 	fds, threads   int
 	wakeUps        int
@@ -31,6 +32,7 @@ func usage(t *testing.T, pid int) spent {
 	memory := numbers(t, filepath.Join(dir, "smaps_rollup"))
 	const kB = 1024.0 / 1e6
 	u := spent{rss: float64(memory["Rss"]) * kB, anonymous: float64(memory["Anonymous"]) * kB}
+	u.peak = float64(numbers(t, filepath.Join(dir, "status"))["VmHWM"]) * kB
 	u.cpu = cpuTime(t, dir)
 	fds, err := os.ReadDir(filepath.Join(dir, "fd"))
 	must(t, err)

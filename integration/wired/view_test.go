@@ -210,11 +210,11 @@ func (w *world) untilDefaults(want ...string) {
 
 // waitSignal waits for a signal from position from on with all the parts in
 // its text.
-func (w *world) waitSignal(from int, parts ...string) {
+func (w *world) waitSignal(from int, parts ...string) lab.Record {
 	w.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	_, err := w.recorder.Wait(ctx, from, func(m *dbus.Message) bool {
+	record, err := w.recorder.Wait(ctx, from, func(m *dbus.Message) bool {
 		if !isSignal(m) {
 			return false
 		}
@@ -229,6 +229,7 @@ func (w *world) waitSignal(from int, parts ...string) {
 	if err != nil {
 		w.t.Fatalf("%v: %v; there were %s", parts, err, strings.Join(w.signals(from), "\n"))
 	}
+	return record
 }
 
 // signals are the signals of objects from position from on, one a line.
