@@ -69,6 +69,8 @@ func (d *daemon) build(o options, cfg config.Config) error {
 	if err != nil {
 		return err
 	}
+	d.own(conn)
+	conn.Flush() // callers find us from now on, and are served as soon as the loop runs
 	if err := os.MkdirAll(settings.DefaultDir, 0o755); err != nil {
 		return fmt.Errorf("cannot keep settings: %w", err)
 	}
@@ -118,7 +120,6 @@ func (d *daemon) build(o options, cfg config.Config) error {
 	if _, err := busapi.New(conn, d.loop, log, d.core); err != nil {
 		return err
 	}
-	d.own(conn)
 	d.runKernel(netlink, links)
 	if o.uses("ethernet") {
 		ethernet.Start(d.core, links, d.filter(o, cfg), log)
@@ -141,7 +142,7 @@ func (d *daemon) close() {
 func (d *daemon) dial() (*bus.Conn, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), dialTimeout)
 	defer cancel()
-	conn, err := bus.Dial(ctx, d.loop, d.log, "")
+	conn, err := bus.Begin(ctx, d.loop, d.log, "")
 	if err != nil {
 		return nil, fmt.Errorf("%w; is dbus-daemon running and its policy for %s installed?", err, busName)
 	}

@@ -209,6 +209,11 @@ func (c *Conn) nextSerial() uint32 {
 	return c.serial
 }
 
+// Flush sends at once what would be sent at the end of the turn. It is for
+// before the loop runs: what takes the bus a while can be under way while a
+// daemon is still being put together.
+func (c *Conn) Flush() { c.flush() }
+
 // flush ends a turn.
 func (c *Conn) flush() {
 	if c.gone != nil {
