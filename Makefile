@@ -75,7 +75,7 @@ tools:
 	$(call install-missing,gcc,gcc libc6-dev)
 	$(call install-missing,dbus-daemon,dbus-daemon)
 
-test: lint unit netns
+test: lint peers unit netns
 
 unit: tools
 	go test -race $(PACKAGES)

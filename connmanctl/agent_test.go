@@ -211,7 +211,7 @@ func TestAgent(t *testing.T) {
 	t.Run("reference", func(t *testing.T) {
 		path := referenceClient()
 		if path == "" {
-			t.Skip("no reference client: CONNMAN_REFERENCE names no directory with usr/bin/connmanctl")
+			t.Skip("no reference client: CONNMAN_REFERENCE names no directory with connman/usr/bin/connmanctl")
 		}
 		run(t, func(w *world) *console { return runConsole(t, program(deadline(t), w.Bus, path)) })
 	})

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"flag"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -158,7 +157,7 @@ func hidden(path cmp.Path) bool { return path.Last().String() == ".status" }
 func TestReference(t *testing.T) {
 	path := referenceClient()
 	if path == "" {
-		t.Skip("no reference client: CONNMAN_REFERENCE names no directory with usr/bin/connmanctl")
+		t.Skip("no reference client: CONNMAN_REFERENCE names no directory with connman/usr/bin/connmanctl")
 	}
 	w := newWorld(t)
 	got := map[string]outcome{}
@@ -176,11 +175,8 @@ func TestReference(t *testing.T) {
 }
 
 func referenceClient() string {
-	if dir := os.Getenv("CONNMAN_REFERENCE"); dir != "" {
-		return filepath.Join(dir, "usr/bin/connmanctl")
-	}
-	path, err := exec.LookPath("connmanctl")
-	if err != nil {
+	path := filepath.Join(os.Getenv("CONNMAN_REFERENCE"), "connman/usr/bin/connmanctl")
+	if _, err := os.Stat(path); err != nil {
 		return ""
 	}
 	return path

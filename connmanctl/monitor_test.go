@@ -143,7 +143,7 @@ func TestMonitorSameAsReference(t *testing.T) {
 func TestMonitorReference(t *testing.T) {
 	path := referenceClient()
 	if path == "" {
-		t.Skip("no reference client: CONNMAN_REFERENCE names no directory with usr/bin/connmanctl")
+		t.Skip("no reference client: CONNMAN_REFERENCE names no directory with connman/usr/bin/connmanctl")
 	}
 	w := newWorld(t)
 	run := startMonitor(t, program(deadline(t), w.Bus, "stdbuf", "-oL", path, "monitor"), w)

@@ -40,7 +40,7 @@ func TestSession(t *testing.T) {
 	t.Run("reference", func(t *testing.T) {
 		path := referenceClient()
 		if path == "" {
-			t.Skip("no reference client: CONNMAN_REFERENCE names no directory with usr/bin/connmanctl")
+			t.Skip("no reference client: CONNMAN_REFERENCE names no directory with connman/usr/bin/connmanctl")
 		}
 		cmd, out := holdSession(t, func(w *world) *exec.Cmd {
 			return program(deadline(t), w.Bus, "stdbuf", "-oL", path, "session", "connect")
