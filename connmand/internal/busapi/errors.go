@@ -28,7 +28,6 @@ var errorNames = []struct {
 	{core.ErrNoCarrier, bus.ErrNoCarrier},
 	{core.ErrAborted, bus.ErrOperationAborted},
 	{core.ErrTimeout, bus.ErrOperationTimeout},
-	{core.ErrCanceled, bus.ErrOperationCanceled},
 	{core.ErrFailed, bus.Failed("Input/output error")},
 }
 

@@ -21,7 +21,6 @@ var (
 	ErrNoCarrier        = errors.New("no carrier")
 	ErrAborted          = errors.New("operation aborted")
 	ErrTimeout          = errors.New("operation timeout")
-	ErrCanceled         = errors.New("operation canceled")
 	ErrFailed           = errors.New("connecting failed")
 )
 
