@@ -135,7 +135,9 @@ func exchanges() []exchange {
 	}
 }
 
-// agents starts a client at a terminal and turns both agents on.
+// agents starts a client at a terminal and turns both agents on. It returns when
+// the client reads keys again: what is typed between two lines the kernel would
+// echo, and hold until the next reader takes it.
 func agents(t *testing.T, w *world, start func() *console) *console {
 	t.Helper()
 	w.Answer("RegisterAgent", lab.Answer{})
@@ -146,6 +148,7 @@ func agents(t *testing.T, w *world, start func() *console) *console {
 	c.expect("Agent registered\r\n")
 	c.typeIn("vpnagent on\r")
 	c.expect("VPN Agent registered\r\n")
+	c.expect(prompt)
 	return c
 }
 

@@ -40,8 +40,8 @@ func (t *terminal) Ask(q agent.Question, answer func(line string, ok bool)) (wit
 func (t *terminal) answered(ok bool) {
 	q := t.question
 	fmt.Fprintln(os.Stdout)
-	t.close()
 	t.dealing = true
+	t.close()
 	t.loop.Post("answer", func() {
 		q.answer(string(q.typed), ok)
 		t.mu.Lock()

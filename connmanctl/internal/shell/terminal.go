@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"runtime"
 	"sync"
 	"sync/atomic"
 
@@ -69,7 +70,7 @@ func (t *terminal) init(l *loop.Loop) {
 }
 
 func newTerminal(l *loop.Loop, complete readline.AutoCompleter) (*terminal, error) {
-	t := &terminal{}
+	t := &terminal{finished: true}
 	t.init(l)
 	rl, err := readline.NewEx(&readline.Config{
 		Prompt:                 "connmanctl> ",
@@ -97,12 +98,14 @@ func newTerminal(l *loop.Loop, complete readline.AutoCompleter) (*terminal, erro
 func (t *terminal) ReadLine() (string, error) {
 	t.mu.Lock()
 	kept := t.kept
-	t.finished, t.kept = false, ""
+	t.kept = ""
 	t.mu.Unlock()
 	if kept != "" {
 		t.past.add(kept)
 	}
+	t.setFinished(false)
 	line, err := t.rl.Readline()
+	t.setFinished(true) // also at the end of the input, which no key told of
 	if errors.Is(err, readline.ErrInterrupt) {
 		return line, errInterrupt
 	}
@@ -175,6 +178,12 @@ func (t *terminal) Close() error {
 	return t.mode.Exit()
 }
 
+func (t *terminal) setFinished(finished bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.finished = finished
+}
+
 // finishing notes keys that may finish a line, before readline acts on them.
 func (t *terminal) finishing(key rune) (rune, bool) {
 	t.mu.Lock()
@@ -214,9 +223,17 @@ func (t *terminal) unwantRaw() error {
 	return t.mode.Exit()
 }
 
-// editing reports whether readline shows a line.
+// editing reports whether readline shows a line. Readline draws one before it
+// says that it reads, and stops saying so before it acts on the key that
+// finishes it; each lasts for microseconds only, in which nothing can be told
+// of the screen, so they are waited for.
 func (t *terminal) editing() bool {
-	return t.rl != nil && !t.finished && t.rl.Terminal.IsReading()
+	for t.rl != nil && !t.finished && !t.rl.Terminal.IsReading() {
+		t.mu.Unlock()
+		runtime.Gosched()
+		t.mu.Lock()
+	}
+	return t.rl != nil && !t.finished
 }
 
 // drawing is where readline draws.
