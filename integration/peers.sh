@@ -15,13 +15,24 @@ connman-vpn:usr/sbin/connman-vpnd
 network-manager:usr/sbin/NetworkManager
 isc-dhcp-server:usr/sbin/dhcpd
 radvd:usr/sbin/radvd
+wpasupplicant:sbin/wpa_supplicant
+hostapd:usr/sbin/hostapd
+iw:sbin/iw
+busybox-static:bin/busybox
+linux-image-amd64:kernel
+unbound:usr/sbin/unbound
+systemd-resolved:lib/systemd/systemd-resolved
 '
 # Installed: package, and a program or library that says it is there.
 # systemd-networkd and systemd-analyze are parts of systemd.
 install='
+bind9-dnsutils:dig
 dbus-daemon:dbus-daemon
 dnsmasq-base:dnsmasq
+dnsperf:dnsperf
 iproute2:ip
+qemu-system-x86:qemu-system-x86_64
+musl-tools:musl-gcc
 systemd:systemd-analyze
 tcpdump:tcpdump
 libaudit1:lib
@@ -30,9 +41,14 @@ libdbus-1-3:lib
 libglib2.0-0:lib
 libgnutls30:lib
 libndp0:lib
+libnl-3-200:lib
+libnl-genl-3-200:lib
+libnl-route-3-200:lib
+libpcsclite1:lib
 libpsl5:lib
 libreadline8:lib
 libselinux1:lib
+libssl3:lib
 libsystemd0:lib
 libudev1:lib
 libxtables12:lib
@@ -72,13 +88,33 @@ if [ "$(id -u)" = 0 ]; then
 fi
 if [ -n "$missing" ]; then
 	# shellcheck disable=SC2086 # a list of package names
-	DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $missing >/dev/null
+	DEBIAN_FRONTEND=noninteractive apt-get install -o DPkg::Lock::Timeout=300 -qq -y --no-install-recommends $missing >/dev/null
 fi
+
+# unpack PACKAGE NAME: unpacks PACKAGE below a directory called NAME.
+unpack() {
+	(cd "$dir/download" && rm -f "$1"_*.deb && apt-get download -qq -o APT::Sandbox::User=root "$1")
+	rm -rf "${dir:?}/$2"
+	dpkg -x "$dir"/download/"$1"_*.deb "$dir/$2"
+}
+
+# kernel NAME: unpacks the kernel that the package NAME stands for, for virtual
+# machines. The link "kernel" leads to its image, and its modules are indexed.
+kernel() {
+	image=$(apt-cache depends "$1" | sed -n 's/^ *Depends: \(linux-image-.*\)/\1/p')
+	unpack "$image" "$1"
+	version=${image#linux-image-}
+	find "$dir/$1/lib/modules" -name '*.ko.xz' -exec unxz {} +
+	"$dir/busybox-static/bin/busybox" depmod -b "$dir/$1" "$version"
+	ln -s "boot/vmlinuz-$version" "$dir/$1/kernel"
+}
+
 mkdir -p "$dir/download"
 for package in $absent; do
 	echo "peers: $package"
-	(cd "$dir/download" && rm -f "${package}"_*.deb && apt-get download -qq -o APT::Sandbox::User=root "$package")
-	rm -rf "${dir:?}/$package"
-	dpkg -x "$dir"/download/"${package}"_*.deb "$dir/$package"
+	case $package in
+	linux-image-*) kernel "$package" ;;
+	*) unpack "$package" "$package" ;;
+	esac
 done
 rm -rf "$dir/download"
