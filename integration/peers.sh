@@ -14,6 +14,8 @@ connman:usr/sbin/connmand
 connman-vpn:usr/sbin/connman-vpnd
 network-manager:usr/sbin/NetworkManager
 isc-dhcp-server:usr/sbin/dhcpd
+kea-common:usr/sbin/kea-lfc
+kea-dhcp6-server:usr/sbin/kea-dhcp6
 radvd:usr/sbin/radvd
 wpasupplicant:sbin/wpa_supplicant
 hostapd:usr/sbin/hostapd
@@ -40,11 +42,14 @@ libcurl3-gnutls:lib
 libdbus-1-3:lib
 libglib2.0-0:lib
 libgnutls30:lib
+liblog4cplus-2.0.5:lib
+libmariadb3:lib
 libndp0:lib
 libnl-3-200:lib
 libnl-genl-3-200:lib
 libnl-route-3-200:lib
 libpcsclite1:lib
+libpq5:lib
 libpsl5:lib
 libreadline8:lib
 libselinux1:lib
