@@ -128,7 +128,7 @@ func property(c core.Change) (name string, value any) {
 	case core.PropProxyConfiguration:
 		return connman.ServiceProxyConfiguration, proxyDict(s.Settings().Proxy)
 	case core.PropMDNS:
-		return connman.ServiceMDNS, false
+		return connman.ServiceMDNS, s.MDNS()
 	case core.PropMDNSConfiguration:
 		return connman.ServiceMDNSConfiguration, s.Settings().MDNS
 	}
@@ -166,7 +166,7 @@ func serviceProperties(s *core.Service) bus.Dict {
 	add(connman.ServiceDomainsConfiguration, list(set.Domains))
 	add(connman.ServiceProxy, proxyDict(s.Proxy()))
 	add(connman.ServiceProxyConfiguration, proxyDict(set.Proxy))
-	add(connman.ServiceMDNS, false)
+	add(connman.ServiceMDNS, s.MDNS())
 	add(connman.ServiceMDNSConfiguration, set.MDNS)
 	add(connman.ServiceProvider, bus.Dict{})
 	if _, at, _ := s.LastConflict(); !at.IsZero() {

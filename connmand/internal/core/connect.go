@@ -321,6 +321,9 @@ func (s *Service) updateState(reason string) {
 		s.mark(PropIPv4)
 		s.mark(PropIPv6)
 		s.mark(PropNameservers)
+		if s.settings.MDNS && s.m.multicastDNS {
+			s.mark(PropMDNS)
+		}
 		s.m.settle.dns = true
 		s.m.settle.hostnames = true
 	}

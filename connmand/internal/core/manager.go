@@ -35,6 +35,8 @@ type Manager struct {
 	globalDirty bool
 	sessionMode bool
 	stopping    bool
+	// multicastDNS says that the resolver can ask and answer by multicast.
+	multicastDNS bool
 
 	technologies []*Technology
 	services     []*Service // in the order shown to users
@@ -129,6 +131,20 @@ func (m *Manager) SessionMode() bool { return m.sessionMode }
 
 // SetSessionMode stores the value that SessionMode returns.
 func (m *Manager) SetSessionMode(on bool) { m.sessionMode = on }
+
+// SetMulticastDNS says whether the machine's resolver can ask and answer by
+// multicast, which depends on the program that resolves names.
+func (m *Manager) SetMulticastDNS(can bool) {
+	if m.multicastDNS == can {
+		return
+	}
+	m.multicastDNS = can
+	for _, s := range m.services {
+		if s.settings.MDNS && s.state.Connected() {
+			s.mark(PropMDNS)
+		}
+	}
+}
 
 func (m *Manager) markManagerState() {
 	if state := m.State(); state != m.settle.state {

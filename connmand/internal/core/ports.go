@@ -178,6 +178,12 @@ type LinkDNS struct {
 	Link  Link
 	DNS   netcfg.DNSConfig
 	Split bool // only for its own domains (a VPN beside the default route)
+	MDNS  bool // multicast DNS is wanted (RFC 6762)
+}
+
+// Equal reports whether both say the same.
+func (l LinkDNS) Equal(o LinkDNS) bool {
+	return l.Link == o.Link && l.DNS.Equal(o.DNS) && l.Split == o.Split && l.MDNS == o.MDNS
 }
 
 // Resolver makes the machine resolve names.

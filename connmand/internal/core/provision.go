@@ -155,7 +155,9 @@ func (s *Service) follow(old ServiceSettings) {
 		s.m.settle.dns = true
 	}
 	note(!slices.Equal(n.Timeservers, old.Timeservers), PropTimeserversConfiguration, PropTimeservers)
-	note(n.MDNS != old.MDNS, PropMDNSConfiguration)
+	if note(n.MDNS != old.MDNS, PropMDNSConfiguration, PropMDNS) {
+		s.m.settle.dns = true
+	}
 	if note(n.IPv6 != old.IPv6, PropIPv6Configuration) {
 		s.reconfigure6()
 	}

@@ -221,6 +221,12 @@ func (s *Service) Domains() []string {
 	return union(domains, s.ipv6.dns().Domains)
 }
 
+// MDNS reports whether multicast DNS is in use: wanted, and within what the
+// machine's resolver can do.
+func (s *Service) MDNS() bool {
+	return s.state.Connected() && s.settings.MDNS && s.m.multicastDNS
+}
+
 // Timeservers returns the time servers in use, most preferred first.
 func (s *Service) Timeservers() []string {
 	if !s.state.Connected() {

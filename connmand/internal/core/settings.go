@@ -103,9 +103,14 @@ func (s *Service) SetMDNS(on bool) error {
 	if s.immutable {
 		return ErrNotSupported
 	}
+	was := s.MDNS()
 	s.settings.MDNS = on
 	s.mark(PropMDNSConfiguration)
+	if s.MDNS() != was {
+		s.mark(PropMDNS)
+	}
 	s.userChanged()
+	s.m.settle.dns = true
 	return nil
 }
 

@@ -206,13 +206,11 @@ func (m *Manager) setDNS() {
 			links = append(links, LinkDNS{
 				Link: s.Device().Link,
 				DNS:  netcfg.DNSConfig{Servers: s.Nameservers(), Domains: s.Domains()},
+				MDNS: s.settings.MDNS,
 			})
 		}
 	}
-	same := slices.EqualFunc(links, m.settle.resolved, func(a, b LinkDNS) bool {
-		return a.Link == b.Link && a.Split == b.Split && a.DNS.Equal(b.DNS)
-	})
-	if !same {
+	if !slices.EqualFunc(links, m.settle.resolved, LinkDNS.Equal) {
 		m.settle.resolved = links
 		m.ports.Resolver.Set(links, m.fallbackDNS)
 		m.settle.dnsPause = m.loop.After("name resolution", dnsInterval, func() { m.settle.dnsPause = nil })
