@@ -1,0 +1,3 @@
+// Package dnsproxy answers the machine's DNS questions: from its cache, or by
+// asking the name servers of the services.
+package dnsproxy
