@@ -211,37 +211,6 @@ func TestDHCPv6(t *testing.T) {
 	})
 }
 
-// Advertisements in masses change nothing but what a few of them say, and cost
-// little; the router that was there before stays.
-func TestFlood(t *testing.T) {
-	w := newWorld(t)
-	w.dnsmasq(slaacOnly)
-	w.start()
-	w.waitState("ready")
-	real := w.linkLocal(w.bridge)
-	before := w.cpu()
-	sent := 0
-	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); sent += 100 {
-		w.burst(sent, 100)
-	}
-	used := w.cpu() - before
-	t.Logf("%d advertisements in 10 s took %v of processor time", sent, used)
-	if used > 3*time.Second {
-		t.Errorf("%v of processor time", used)
-	}
-	if kib := w.rss(); kib > 48<<10 {
-		t.Errorf("%d KiB in memory", kib)
-	}
-	w.waitState("ready")
-	w.waitAddress(slaac)
-	if list := w.gateways(); len(list) > 16 || len(list) == 0 || list[0] != real {
-		t.Errorf("gateways %v, the real one is %v", list, real)
-	}
-	if list := w.addresses(); len(list) > 16 {
-		t.Errorf("%d addresses", len(list))
-	}
-}
-
 // IPv6 switched off for the whole kernel: the service lives on IPv4 alone.
 func TestKernelWithoutIPv6(t *testing.T) {
 	w := newWorld(t)
