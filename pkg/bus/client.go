@@ -21,9 +21,16 @@ type MethodCall struct {
 	Args        []any
 	Timeout     time.Duration // 0: DefaultTimeout; below 0: none
 	NoAutoStart bool          // do not let the bus start the destination
+
+	// Properties, if not nil, are all that the caller needs of each [Object] in
+	// the answer. Of the others at most one comes with them, so that an object
+	// which has properties has them here too; the rest is not decoded, which
+	// makes long lists cheap.
+	Properties []string
 }
 
 type pendingCall struct {
+	only  []string // as MethodCall.Properties
 	done  func([]any, error)
 	timer *loop.Timer
 }
@@ -54,12 +61,13 @@ func (c *Conn) Call(m MethodCall, done func(values []any, err error)) (cancel fu
 		return func() { cancelled = true }
 	}
 	c.queueSignal(msg, m.Args...)
-	return c.await(msg.serial, m.Timeout, done)
+	return c.await(msg.serial, m, done)
 }
 
-func (c *Conn) await(serial uint32, timeout time.Duration, done func([]any, error)) (cancel func()) {
-	p := &pendingCall{done: done}
+func (c *Conn) await(serial uint32, m MethodCall, done func([]any, error)) (cancel func()) {
+	p := &pendingCall{only: m.Properties, done: done}
 	c.pending[serial] = p
+	timeout := m.Timeout
 	if timeout == 0 {
 		timeout = DefaultTimeout
 	}
@@ -82,12 +90,13 @@ func (c *Conn) replied(m *message) {
 	}
 	delete(c.pending, m.replySerial)
 	p.timer.Stop()
-	p.done(m.result())
+	p.done(m.result(p.only))
 }
 
-// result returns what an answer says.
-func (m *message) result() ([]any, error) {
-	values, err := m.values()
+// result returns what an answer says, of its objects only some properties
+// unless only is nil.
+func (m *message) result(only []string) ([]any, error) {
+	values, err := m.only(only)
 	if m.kind == kindError {
 		e := &Error{Name: m.errorName}
 		if len(values) > 0 {

@@ -16,7 +16,11 @@ const (
 	maxArray = 64 << 20
 )
 
-var errTruncated = errors.New("message ends inside a value")
+var (
+	errTruncated = errors.New("message ends inside a value")
+	errCrossing  = errors.New("array element crosses the array's end")
+	errTooDeep   = errors.New("values nested too deeply")
+)
 
 // decoder reads values from b, which starts on a boundary of 8. The message may
 // come from a hostile process: every length is checked before it is believed.
@@ -25,11 +29,16 @@ type decoder struct {
 	pos   int
 	order binary.ByteOrder
 	seen  map[string]string // keys and signatures, which repeat
+	only  []string          // properties of objects that are wanted; nil for all
 }
 
 // decode reads values of the types in sig until the end of b.
 func decode(b []byte, order binary.ByteOrder, sig string) ([]any, error) {
 	d := decoder{b: b, order: order}
+	return d.values(sig)
+}
+
+func (d *decoder) values(sig string) ([]any, error) {
 	var values []any
 	for sig != "" {
 		typ, rest, err := nextType(sig)
@@ -43,8 +52,8 @@ func decode(b []byte, order binary.ByteOrder, sig string) ([]any, error) {
 		values = append(values, v)
 		sig = rest
 	}
-	if d.pos != len(b) {
-		return nil, fmt.Errorf("%d bytes follow the last value", len(b)-d.pos)
+	if d.pos != len(d.b) {
+		return nil, fmt.Errorf("%d bytes follow the last value", len(d.b)-d.pos)
 	}
 	return values, nil
 }
@@ -147,12 +156,17 @@ func (d *decoder) uint32() (uint32, error) {
 }
 
 func (d *decoder) string() (string, error) {
+	p, err := d.rawString()
+	return string(p), err
+}
+
+// rawString reads a string, which stays in the message.
+func (d *decoder) rawString() ([]byte, error) {
 	n, err := d.uint32()
 	if err != nil || n > math.MaxInt32-1 {
-		return "", errTruncated
+		return nil, errTruncated
 	}
-	p, err := d.text(int(n))
-	return string(p), err
+	return d.text(int(n))
 }
 
 func (d *decoder) signature() (string, error) {
@@ -166,11 +180,7 @@ func (d *decoder) signature() (string, error) {
 
 // key reads a string that is likely to come again.
 func (d *decoder) key() (string, error) {
-	n, err := d.uint32()
-	if err != nil || n > math.MaxInt32-1 {
-		return "", errTruncated
-	}
-	p, err := d.text(int(n))
+	p, err := d.rawString()
 	return d.intern(p), err
 }
 
@@ -202,16 +212,35 @@ func (d *decoder) path() (ObjectPath, error) {
 	if err != nil {
 		return "", err
 	}
-	if p := ObjectPath(s); p.IsValid() {
-		return p, nil
+	if !validPath(s) {
+		return "", fmt.Errorf("%q is not an object path", s)
 	}
-	return "", fmt.Errorf("%q is not an object path", s)
+	return ObjectPath(s), nil
+}
+
+// validPath is ObjectPath.IsValid without its garbage: lists have many paths.
+func validPath(s string) bool {
+	if s == "/" {
+		return true
+	}
+	slash := false // before the next byte
+	for i := range len(s) {
+		switch c := s[i]; {
+		case c == '/' && slash, i == 0 && c != '/':
+			return false
+		case c == '/', c == '_', '0' <= c && c <= '9', 'a' <= c|0x20 && c|0x20 <= 'z':
+			slash = c == '/'
+		default:
+			return false
+		}
+	}
+	return s != "" && !slash
 }
 
 // value reads one value of the complete type typ.
 func (d *decoder) value(typ string, depth int) (any, error) {
 	if depth > maxDepth {
-		return nil, errors.New("values nested too deeply")
+		return nil, errTooDeep
 	}
 	switch typ[0] {
 	case 's':
@@ -299,20 +328,13 @@ func (d *decoder) fields(sig string, depth int) (any, error) {
 }
 
 func (d *decoder) array(elem string, depth int) (any, error) {
-	n, err := d.uint32()
+	end, err := d.openArray(elem)
 	if err != nil {
 		return nil, err
 	}
-	if err := d.align(alignment(elem[0])); err != nil {
-		return nil, err
-	}
-	if n > maxArray || int(n) > len(d.b)-d.pos {
-		return nil, errTruncated
-	}
-	end := d.pos + int(n)
 	switch elem {
 	case "y":
-		p, err := d.take(int(n))
+		p, err := d.take(end - d.pos)
 		return append([]byte{}, p...), err
 	case "s":
 		return collect(d, end, 16, d.string)
@@ -328,6 +350,21 @@ func (d *decoder) array(elem string, depth int) (any, error) {
 	return Array{elem, items}, err
 }
 
+// openArray reads an array's length and returns where its last element ends.
+func (d *decoder) openArray(elem string) (end int, err error) {
+	n, err := d.uint32()
+	if err != nil {
+		return 0, err
+	}
+	if err := d.align(alignment(elem[0])); err != nil {
+		return 0, err
+	}
+	if n > maxArray || int(n) > len(d.b)-d.pos {
+		return 0, errTruncated
+	}
+	return d.pos + int(n), nil
+}
+
 // collect reads elements up to end, which they must meet exactly. An element
 // takes about size bytes.
 func collect[T any](d *decoder, end, size int, read func() (T, error)) ([]T, error) {
@@ -340,7 +377,7 @@ func collect[T any](d *decoder, end, size int, read func() (T, error)) ([]T, err
 		list = append(list, v)
 	}
 	if d.pos != end {
-		return nil, errors.New("array element crosses the array's end")
+		return nil, errCrossing
 	}
 	return list, nil
 }
@@ -361,6 +398,10 @@ func (d *decoder) object(depth int) (o Object, err error) {
 		return o, err
 	}
 	if o.Path, err = d.path(); err != nil {
+		return o, err
+	}
+	if d.only != nil {
+		o.Properties, err = d.someProperties(depth + 2)
 		return o, err
 	}
 	v, err := d.array("{sv}", depth+2)

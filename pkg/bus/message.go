@@ -63,11 +63,15 @@ type message struct {
 	oversized   bool // the body was thrown away
 }
 
-func (m *message) values() ([]any, error) {
+func (m *message) values() ([]any, error) { return m.only(nil) }
+
+// only returns the values, as MethodCall.Properties says.
+func (m *message) only(properties []string) ([]any, error) {
 	if m.oversized {
 		return nil, errOversized
 	}
-	return decode(m.body, m.order, m.signature)
+	d := decoder{b: m.body, order: m.order, only: properties}
+	return d.values(m.signature)
 }
 
 // appendMessage appends m with values as its body to b.

@@ -50,7 +50,7 @@ func Monitor(ctx context.Context, address string, ready func(), observe func(Obs
 			case monitoring:
 				observe(m.observed())
 			case m.replySerial == serial:
-				if _, err := m.result(); err != nil {
+				if _, err := m.result(nil); err != nil {
 					return fmt.Errorf("cannot monitor the bus: %w", err)
 				}
 				monitoring = true

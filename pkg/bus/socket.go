@@ -73,6 +73,7 @@ type reader struct {
 	large atomic.Bool // messages may have any size that D-Bus allows
 	buf   []byte      // buf[pos:] is not consumed yet
 	pos   int
+	need  int // size of the message that buf[pos:] begins; 0 when that is not known
 	skip  int // bytes of an oversized message still to be thrown away
 }
 
@@ -80,7 +81,10 @@ type reader struct {
 func (r *reader) fill() error {
 	rest := copy(r.buf, r.buf[r.pos:])
 	r.buf, r.pos = r.buf[:rest], 0
-	if cap(r.buf)-rest < readSize {
+	switch {
+	case r.need > cap(r.buf):
+		r.buf = append(make([]byte, 0, max(r.need, readSize)), r.buf...)
+	case r.need == 0 && cap(r.buf)-rest < readSize:
 		r.buf = append(make([]byte, 0, 2*rest+readSize), r.buf...)
 	}
 	n, err := r.sock.Read(r.buf[rest:cap(r.buf)])
@@ -111,7 +115,7 @@ func (r *reader) line() (string, error) {
 func (r *reader) buffered() (*message, error) {
 	for {
 		dropped := min(r.skip, len(r.buf)-r.pos)
-		r.pos, r.skip = r.pos+dropped, r.skip-dropped
+		r.pos, r.skip, r.need = r.pos+dropped, r.skip-dropped, 0
 		if len(r.buf)-r.pos < fixedHeader {
 			return nil, nil
 		}
@@ -128,13 +132,25 @@ func (r *reader) buffered() (*message, error) {
 			continue
 		}
 		if len(r.buf)-r.pos < size {
+			r.need = size
 			return nil, nil
 		}
-		frame := append([]byte(nil), r.buf[r.pos:r.pos+size]...)
-		r.pos += size
 		r.skip = tooLarge
-		return parseMessage(frame)
+		return parseMessage(r.frame(size))
 	}
+}
+
+// frame takes a message out of the buffer: a copy, or when it is large and
+// alone, the buffer itself.
+func (r *reader) frame(size int) []byte {
+	if size > readSize && r.pos == 0 && len(r.buf) == size {
+		frame := r.buf
+		r.buf = nil
+		return frame
+	}
+	frame := append([]byte(nil), r.buf[r.pos:r.pos+size]...)
+	r.pos += size
+	return frame
 }
 
 // next waits for a message.
@@ -199,7 +215,7 @@ func (r *reader) welcome() (string, error) {
 			return "", err
 		}
 		if m.replySerial != 0 {
-			return Result[string](m.result())
+			return Result[string](m.result(nil))
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -200,6 +201,93 @@ func TestHostileBodiesAreRefused(t *testing.T) {
 
 // FuzzMessage feeds whole messages, as they come from the socket. What decodes
 // must encode to something that decodes to the same.
+// someNames are properties to be decoded alone.
+var someNames = []string{"Name", "b", ""}
+
+// fewer returns values with those properties of objects that decoding them alone
+// leaves: the wanted, and the first if there is none before it.
+func fewer(values []any) []any {
+	var all []any
+	for _, v := range values {
+		all = append(all, fewerIn(v))
+	}
+	return all
+}
+
+func fewerIn(v any) any {
+	switch v := v.(type) {
+	case []Object:
+		list := make([]Object, 0, len(v))
+		for _, o := range v {
+			some := Dict{}
+			for _, e := range o.Properties {
+				if len(some) == 0 || slices.Contains(someNames, e.Key) {
+					some = append(some, Entry{e.Key, fewerIn(e.Value)})
+				}
+			}
+			list = append(list, Object{o.Path, some})
+		}
+		return list
+	case Dict:
+		all := make(Dict, 0, len(v))
+		for _, e := range v {
+			all = append(all, Entry{e.Key, fewerIn(e.Value)})
+		}
+		return all
+	case Struct:
+		return Struct(fewer(v))
+	case Array:
+		return Array{v.Elem, append([]any{}, fewer(v.Items)...)}
+	case Variant:
+		return Variant{fewerIn(v.Value)}
+	}
+	return v
+}
+
+// TestSomeProperties: those asked for, in the order of arrival, and none of an
+// object that has none.
+func TestSomeProperties(t *testing.T) {
+	full := Dict{{"Type", "wifi"}, {"Deep", Struct{Variant{Dict{{"x", []byte("abc")}}}, uint64(7)}}, {"Sig", Signature("as")},
+		{"List", Array{"(yv)", []any{Struct{byte(1), Variant{true}}}}}, {"Name", "home"}, {"Domains", []string{"a", "b"}}}
+	for _, c := range []struct {
+		only []string
+		have Dict
+		want Dict
+	}{
+		{[]string{"Name"}, full, Dict{{"Type", "wifi"}, {"Name", "home"}}},
+		{[]string{"Domains", "Type"}, full, Dict{{"Type", "wifi"}, {"Domains", []string{"a", "b"}}}},
+		{[]string{}, full, Dict{{"Type", "wifi"}}},
+		{[]string{"Name"}, Dict{}, Dict{}},
+		{nil, full, full},
+	} {
+		list := []Object{{"/a", c.have}, {"/b", Dict{}}}
+		m, err := parseMessage(appendMessage(nil, &message{kind: kindReply, serial: 1, replySerial: 1}, list, "behind"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := m.only(c.only)
+		want := []any{[]Object{{"/a", c.want}, {"/b", Dict{}}}, "behind"}
+		if err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("%q: %v, %v", c.only, got, err)
+		}
+		for cut := range m.body { // no length is believed
+			short := *m
+			short.body = m.body[:cut]
+			if got, err := short.only(c.only); err == nil {
+				t.Errorf("%q: the first %d bytes are %v", c.only, cut, got)
+			}
+		}
+	}
+}
+
+func TestValidPath(t *testing.T) {
+	for _, s := range []string{"", "/", "//", "a", "/a", "/a/", "/a//b", "/a/b_0Z", "/a-b", "/a/\u00e4", "/[", "/{", "/@", "/`", "/:", "/a/b/"} {
+		if got, want := validPath(s), ObjectPath(s).IsValid(); got != want {
+			t.Errorf("%q: %v", s, got)
+		}
+	}
+}
+
 func FuzzMessage(f *testing.F) {
 	for _, s := range samples {
 		f.Add(appendMessage(nil, &message{kind: kindCall, serial: 1, path: "/", iface: "a.B", member: "M"}, s.value))
@@ -216,6 +304,9 @@ func FuzzMessage(f *testing.F) {
 		}
 		if sig := SignatureOf(values...); sig != m.signature {
 			t.Fatalf("signature %q became %q", m.signature, sig)
+		}
+		if some, err := m.only(someNames); err != nil || !bytes.Equal(encodeValues(some...), encodeValues(fewer(values)...)) {
+			t.Fatalf("%v, some of it %v, %v", values, some, err)
 		}
 		again := encodeValues(values...)
 		back, err := decode(again, binary.LittleEndian, m.signature)

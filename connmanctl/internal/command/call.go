@@ -32,32 +32,55 @@ func technology(id string) target    { return target{daemon, techPath + id, tech
 func peer(id string) target          { return target{daemon, peerPath + id, peerIface} }
 func vpnConnection(id string) target { return target{vpnDaemon, vpnPath + id, vpnConnectionIface} }
 
-// ask calls a method and hands what came of it to done.
-func (s *Session) ask(t target, method string, args []any, done func(reply []any, err error)) {
-	s.open++
-	s.conn.Call(bus.MethodCall{
+func (t target) method(name string, args []any) bus.MethodCall {
+	return bus.MethodCall{
 		Destination: t.daemon,
 		Path:        bus.ObjectPath(t.path),
 		Interface:   t.iface,
-		Member:      method,
+		Member:      name,
 		Args:        args,
 		Timeout:     callTimeout,
-	}, func(reply []any, err error) {
+	}
+}
+
+// ask calls a method and hands what came of it to done.
+func (s *Session) ask(t target, method string, args []any, done func(reply []any, err error)) {
+	s.send(t.method(method, args), done)
+}
+
+func (s *Session) send(call bus.MethodCall, done func(reply []any, err error)) {
+	s.open++
+	s.conn.Call(call, func(reply []any, err error) {
 		s.open--
 		done(reply, err)
+	})
+}
+
+// list asks for objects, with those of their properties that are needed.
+func (s *Session) list(l listing, properties []string, done func([]bus.Object, error)) {
+	call := l.manager.method(l.method, nil)
+	call.Properties = properties
+	s.send(call, func(reply []any, err error) {
+		objects, _ := first(reply).([]bus.Object)
+		done(objects, err)
 	})
 }
 
 // call calls a method. What it answers goes to done; an error is printed behind
 // about, which may be empty.
 func (s *Session) call(t target, method, about string, done func(reply []any), args ...any) {
-	s.ask(t, method, args, func(reply []any, err error) {
+	s.ask(t, method, args, s.orRefused(about, done))
+}
+
+// orRefused returns what hands an answer to done or prints the error.
+func (s *Session) orRefused(about string, done func(reply []any)) func([]any, error) {
+	return func(reply []any, err error) {
 		if err != nil {
 			s.refused(about, err)
 		} else {
 			done(reply)
 		}
-	})
+	}
 }
 
 // set changes a property.

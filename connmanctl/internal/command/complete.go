@@ -42,8 +42,7 @@ func (s *Session) Complete(words []string) {
 	waiting := 0
 	collect := func(l listing, names *[]string) {
 		waiting++
-		s.ask(l.manager, l.method, nil, func(reply []any, _ error) {
-			known, _ := first(reply).([]bus.Object)
+		s.list(l, []string{}, func(known []bus.Object, _ error) {
 			for _, o := range known {
 				*names = append(*names, view.ID(string(o.Path)))
 			}

@@ -126,8 +126,11 @@ func readPassphrase(option, value string) (string, error) {
 
 // hidden connects to the network that does not tell its name.
 func (s *Session) hidden(name string, g given) {
-	s.call(manager, "GetServices", "", func(reply []any) {
-		known, _ := first(reply).([]bus.Object)
+	s.list(serviceList, []string{}, func(known []bus.Object, err error) {
+		if err != nil {
+			s.refused("", err)
+			return
+		}
 		switch ids := hiddenNetworks(known, g.security); len(ids) {
 		case 0:
 			s.note(Refused)

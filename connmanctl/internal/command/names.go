@@ -30,8 +30,7 @@ func (s *Session) named(command string, l listing, word string, then func(id str
 		then(word)
 		return
 	}
-	s.ask(l.manager, l.method, nil, func(reply []any, err error) {
-		known, _ := first(reply).([]bus.Object)
+	s.list(l, []string{"Name"}, func(known []bus.Object, _ error) {
 		switch ids := meant(known, word); {
 		case len(ids) == 1:
 			then(ids[0])

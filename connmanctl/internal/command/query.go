@@ -7,16 +7,19 @@ import (
 )
 
 // look is how an answer is written: as text and as JSON.
-type look struct{ text, json func(io.Writer, []any) }
+type look struct {
+	text, json func(io.Writer, []any)
+	shown      []string // properties of objects that the text shows; nil for all
+}
 
 // properties is the look of the properties of the daemon itself.
 func properties(kind string) look {
-	return look{view.Properties, func(w io.Writer, reply []any) { view.JSONObject(w, kind, managerPath, reply) }}
+	return look{view.Properties, func(w io.Writer, reply []any) { view.JSONObject(w, kind, managerPath, reply) }, nil}
 }
 
 // objects is the look of a list of objects.
-func objects(kind string, text func(io.Writer, []any)) look {
-	return look{text, func(w io.Writer, reply []any) { view.JSONObjects(w, kind, reply) }}
+func objects(kind string, text func(io.Writer, []any), shown []string) look {
+	return look{text, func(w io.Writer, reply []any) { view.JSONObjects(w, kind, reply) }, shown}
 }
 
 // list returns a command without arguments that prints what a method returns.
@@ -25,11 +28,13 @@ func list(t target, method string, l look) func(*Session, []string) error {
 		if len(args) > 0 {
 			return errTooMany
 		}
-		show := l.text
+		show, call := l.text, t.method(method, nil)
 		if s.json {
 			show = l.json
+		} else {
+			call.Properties = l.shown
 		}
-		s.call(t, method, "", func(reply []any) { show(s.Out, reply) })
+		s.send(call, s.orRefused("", func(reply []any) { show(s.Out, reply) }))
 		return nil
 	}
 }
@@ -67,6 +72,6 @@ func showServices(s *Session, args []string) error {
 			return errInvalid
 		}
 	}
-	all := list(manager, "GetServices", objects(view.KindService, view.Services))
+	all := list(manager, "GetServices", objects(view.KindService, view.Services, view.ServiceShown))
 	return listOr(all, "services", serviceList, service, view.KindService)(s, args)
 }

@@ -70,7 +70,7 @@ func (n *names) follow(complaints io.Writer) {
 func (n *names) learn(kind int, complaints io.Writer) {
 	from := listings[kind]
 	n.kinds[kind] = set{}
-	n.conn.Call(bus.MethodCall{Destination: from.daemon, Path: "/", Interface: from.iface, Member: from.method},
+	n.conn.Call(bus.MethodCall{Destination: from.daemon, Path: "/", Interface: from.iface, Member: from.method, Properties: []string{}},
 		func(reply []any, err error) {
 			if err != nil {
 				fmt.Fprintf(complaints, "Error getting %s: %s\n", from.what, command.ErrorText(err))

@@ -7,6 +7,13 @@ import (
 	"net.connman/pkg/bus"
 )
 
+// The properties that the lists show.
+var (
+	ServiceShown = []string{"Favorite", "AutoConnect", "State", "Name"}
+	PeerShown    = []string{"Name", "State"}
+	VPNShown     = []string{"State", "Name"}
+)
+
 // stateLetters are the letters that stand for a service's state.
 var stateLetters = map[string]byte{
 	"online":        'O',
