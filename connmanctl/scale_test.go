@@ -4,8 +4,12 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"net.connman/connmanctl/internal/lab"
 	"net.connman/pkg/bus"
@@ -63,18 +67,73 @@ func crowd(t testing.TB) *lab.Bus {
 	return address
 }
 
-// TestManyServices lists them and completes a name.
+// TestManyServices lists them, completes the name of one, and looks at what that
+// costs.
 func TestManyServices(t *testing.T) {
 	address := crowd(t)
-	cmd := client(deadline(t), address, "services")
-	var out, complaints strings.Builder
-	cmd.Stdout, cmd.Stderr = &out, &complaints
-	if err := cmd.Run(); err != nil {
-		t.Fatal(err, complaints.String())
+	t.Run("list", func(t *testing.T) {
+		got := finish(t, client(deadline(t), address, "services"))
+		if lines := strings.Count(got.Stdout, "\n"); lines != manyServices || got.Stderr != "" {
+			t.Errorf("%d lines, %q", lines, got.Stderr)
+		}
+	})
+	t.Run("complete", func(t *testing.T) {
+		got := finish(t, client(deadline(t), address, "--complete", "connect", "ethernet_00000000270"))
+		if lines := strings.Count(got.Stdout, "\n"); lines != 16 || got.Stderr != "" {
+			t.Errorf("%d completions, %q", lines, got.Stderr)
+		}
+	})
+	t.Run("cost", func(t *testing.T) { listCheaply(t, address) })
+}
+
+const (
+	// listingTime is what the list may cost the client. On a busy machine only
+	// its own time means something.
+	listingTime = 200 * time.Millisecond
+	// listingRatio to the reference in the same run; it is about 0.35.
+	listingRatio = 0.7
+	listingRuns  = 4
+)
+
+// listCheaply measures the client as it is delivered, in turn with the
+// reference where there is one.
+func listCheaply(t *testing.T, address *lab.Bus) {
+	clients := []string{build(t)}
+	if path := referenceClient(); path != "" {
+		clients = append(clients, path)
 	}
-	if lines := strings.Count(out.String(), "\n"); lines != manyServices {
-		t.Errorf("%d lines", lines)
+	least := make([]time.Duration, len(clients))
+	for range listingRuns {
+		for i, path := range clients {
+			cmd := program(deadline(t), address, path, "services")
+			if err := cmd.Run(); err != nil {
+				t.Fatal(err)
+			}
+			used := cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
+			if least[i] == 0 || used < least[i] {
+				least[i] = used
+			}
+		}
 	}
+	t.Logf("processor time: %v", least)
+	if least[0] > listingTime {
+		t.Errorf("the list takes %v of processor time, want %v at most", least[0], listingTime)
+	}
+	if len(clients) > 1 && float64(least[0]) > listingRatio*float64(least[1]) {
+		t.Errorf("the list takes %v of processor time, the reference %v", least[0], least[1])
+	}
+}
+
+// build returns the client without the race detector.
+func build(t *testing.T) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "connmanctl")
+	cmd := exec.CommandContext(t.Context(), "go", "build", "-o", path, ".")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if text, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("cannot build the client: %v\n%s", err, text)
+	}
+	return path
 }
 
 // BenchmarkManyServices measures the whole of it: start, question, answer and
