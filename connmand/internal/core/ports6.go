@@ -115,6 +115,8 @@ type DHCP6Request struct {
 	// Stateful asks for an address; otherwise the client only wants to know
 	// servers and domains.
 	Stateful bool
+	// Prefixes asks for the delegation of prefixes.
+	Prefixes bool
 	// Last is the address of an earlier lease, which servers are asked for
 	// again; invalid: none.
 	Last netip.Addr
@@ -128,10 +130,19 @@ type LeasedAddress struct {
 	Valid     time.Duration // above zero, at least Preferred
 }
 
+// DelegatedPrefix is a prefix that a DHCPv6 server left to this machine, for
+// the networks behind it.
+type DelegatedPrefix struct {
+	Prefix    netip.Prefix  // masked
+	Preferred time.Duration // from the moment of the report; 0: deprecated
+	Valid     time.Duration // above zero, at least Preferred
+}
+
 // Lease6 is what DHCPv6 gave. It holds values that were checked: see the dhcp6
 // package for what is refused.
 type Lease6 struct {
-	Addresses   []LeasedAddress // none of a stateless client
+	Addresses   []LeasedAddress   // none of a stateless client
+	Prefixes    []DelegatedPrefix // none of a client that did not ask for them
 	DNS         netcfg.DNSConfig
 	Timeservers []string
 	Portal      string // option 103, URL of a captive portal's API (RFC 8910)

@@ -63,12 +63,17 @@ type client struct {
 	failing   bool // to send, which has been said
 }
 
-// Start begins to ask for a lease. A lease that an earlier client got for
-// req.Last is confirmed first, if it is on file and has not run out; when the
-// address is still on the link, it is reported at once.
+// Start begins to ask for a lease. A lease that an earlier client got, with
+// req.Last if an address is asked for, is confirmed first, if it is on file and
+// has not run out; when the address is still on the link, it is reported at
+// once.
+//
+// What an earlier client of the link still does ends: to go on giving the lease
+// back would be to give back the new one.
 func (d *Clients) Start(req core.DHCP6Request, report func(core.DHCP6Event)) core.DHCP6Client {
 	if old := d.clients[req.Link.Index]; old != nil {
 		old.Stop(false)
+		old.step(end{})
 	}
 	c := &client{
 		all:    d,
@@ -76,19 +81,19 @@ func (d *Clients) Start(req core.DHCP6Request, report func(core.DHCP6Event)) cor
 		log:    d.cfg.Log.With("link", req.Link.Name),
 		report: report,
 		m: machine{
-			id:       identity{duid: req.DUID, iaid: iaidOf(req.Link.Addr)},
-			stateful: req.Stateful,
-			zone:     req.Link.Name,
-			rand:     rand.New(systemRandom{}),
+			id:    identity{duid: req.DUID, iaid: iaidOf(req.Link.Addr)},
+			wants: wishes{addresses: req.Stateful, prefixes: req.Prefixes},
+			zone:  req.Link.Name,
+			rand:  rand.New(systemRandom{}),
 		},
 	}
 	d.clients[req.Link.Index] = c
-	if d.cfg.Dir == "" || !req.Stateful || !req.Last.IsValid() {
+	if d.cfg.Dir == "" || !c.m.wants.any() || req.Stateful && !req.Last.IsValid() {
 		c.step(begin{last: req.Last})
 		return c
 	}
 	c.load = leasefile.Load(d.files, req.Link, func(l leasefile.Lease) (*lease, error) {
-		return restore(l, c.m.id, req.Last, c.m.zone, c.now())
+		return restore(l, c.m.id, c.m.wants, req.Last, c.m.zone, c.now())
 	}, func(held *lease) {
 		onLink := held != nil && d.cfg.OnLink(req.Link.Index, req.Last)
 		c.step(begin{last: req.Last, held: held, onLink: onLink})
@@ -110,18 +115,15 @@ func (c *client) Decline(address netip.Addr) {
 }
 
 // Stop ends the client. Nothing is reported any more. A lease that is not
-// released stays on file.
+// released stays on file; one that is, is given back behind that, with patience
+// for the server, until another client starts on the link or the loop ends.
 func (c *client) Stop(release bool) {
 	if c.ended {
 		return
 	}
 	c.ended = true
 	c.load.Cancel()
-	for _, a := range c.m.Step(c.now(), end{release}) {
-		c.perform(a)
-	}
-	c.hold()
-	delete(c.all.clients, c.link.Index)
+	c.step(end{release})
 }
 
 func (c *client) now() time.Time { return c.all.cfg.Loop.Now() }
@@ -134,11 +136,15 @@ func (c *client) step(e event) {
 		c.log.Debug("dhcpv6", "from", before, "to", c.m.state)
 	}
 	c.hold()
+	ended := c.ended
 	for _, a := range actions {
-		if c.ended {
+		c.perform(a)
+		if c.ended != ended {
 			return
 		}
-		c.perform(a)
+	}
+	if c.ended && c.m.state == stopped && c.all.clients[c.link.Index] == c {
+		delete(c.all.clients, c.link.Index)
 	}
 }
 
@@ -176,7 +182,7 @@ func (c *client) sent(err error) {
 		c.log.Warn("cannot send DHCPv6 message", "error", err)
 	}
 	c.failing = err != nil
-	if err != nil && !c.ended {
+	if err != nil {
 		c.step(unsent{})
 	}
 }

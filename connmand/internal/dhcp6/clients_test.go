@@ -135,8 +135,48 @@ func TestSocketOnlyWhileNeeded(t *testing.T) {
 			t.Fatalf("listens %t, events %+v", b.wire.handle != nil, b.events)
 		}
 		b.do(func() { one.Stop(true); one.Stop(true); two.Stop(true) })
+		b.do(func() {}) // the answer to the release
 		if b.wire.handle != nil || b.wire.sent[len(b.wire.sent)-1].kind() != release || len(b.clients.clients) != 0 {
 			t.Errorf("listens %t after the end", b.wire.handle != nil)
+		}
+	})
+}
+
+// After a client has ended, its lease is given back with patience, and without
+// a word to whoever ended it.
+func TestReleaseIsRepeated(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, Config{})
+		c := b.start(testLink, true)
+		b.run(2 * time.Second)
+		b.wire.server, b.wire.sent, b.events = silent, nil, nil
+		b.do(func() { c.Stop(true); c.Decline(addrOne) })
+		b.run(2 * time.Second)
+		b.wire.server = goodServer
+		b.run(time.Minute)
+		if n := len(b.wire.sent); n != 3 || b.wire.sent[n-1].kind() != release || len(b.events) != 0 {
+			t.Errorf("%d messages, events %+v", n, b.events)
+		}
+		if b.wire.handle != nil || len(b.clients.clients) != 0 {
+			t.Error("the client has not ended")
+		}
+	})
+}
+
+// A new client may get the lease that the old one gives back.
+func TestNewClientEndsTheRelease(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, Config{})
+		old := b.start(testLink, true)
+		b.run(2 * time.Second)
+		b.wire.server, b.wire.sent = silent, nil
+		b.do(func() { old.Stop(true) })
+		b.start(testLink, true)
+		b.run(time.Minute)
+		for _, q := range b.wire.sent[1:] {
+			if q.kind() != solicit {
+				t.Errorf("sent %v", q)
+			}
 		}
 	})
 }
@@ -281,7 +321,7 @@ func TestLeaseOutlivesTheDaemon(t *testing.T) {
 func TestRestoreRefuses(t *testing.T) {
 	held := bind(t).kept.stored()
 	restoreAt := func(id identity, a netip.Addr, now time.Time) error {
-		_, err := restore(*held, id, a, "eth0", now)
+		_, err := restore(*held, id, wishes{addresses: true}, a, "eth0", now)
 		return err
 	}
 	if err := restoreAt(testID, addrOne, epoch.Add(time.Minute)); err != nil {

@@ -25,73 +25,93 @@ const (
 
 // lease is what a server gave. Times are those of the loop.
 type lease struct {
-	server    core.DUID
-	addresses []leased
-	config    core.Lease6 // without addresses
-	renew     time.Time   // T1; zero: never
-	rebind    time.Time   // T2; zero: never
-	raw       []byte      // the last Reply
-	asked     time.Time   // when that was asked for
+	server core.DUID
+	leased []leased
+	config core.Lease6 // without addresses and prefixes
+	renew  time.Time   // T1; zero: never
+	rebind time.Time   // T2; zero: never
+	raw    []byte      // the last Reply
+	asked  time.Time   // when that was asked for
 }
 
-// leased is an address until its times are over; zero is never.
+// leased is a binding until its times are over; zero is never.
 type leased struct {
-	address          netip.Addr
+	binding
 	preferred, valid time.Time
 	deprecated       bool // the preferred time is over
 }
 
-// names are the lease's addresses alone.
-func (l *lease) names() []netip.Addr {
-	var list []netip.Addr
-	for _, a := range l.addresses {
-		list = append(list, a.address)
+// bindings are what the lease gives, without the times.
+func (l *lease) bindings() []binding {
+	var list []binding
+	for _, b := range l.leased {
+		list = append(list, b.binding)
 	}
 	return list
 }
 
+func (l *lease) hasAddress(a netip.Addr) bool {
+	return slices.Contains(l.bindings(), addressBinding(a))
+}
+
+// delegates reports whether a prefix is among what the lease gives.
+func (l *lease) delegates() bool {
+	return slices.ContainsFunc(l.leased, func(b leased) bool { return b.delegated })
+}
+
 // nextEnd is when the next of the times is over; zero is never.
 func (l *lease) nextEnd() (at time.Time) {
-	for _, a := range l.addresses {
-		at = earliest(at, a.valid)
-		if !a.deprecated {
-			at = earliest(at, a.preferred)
+	for _, b := range l.leased {
+		at = earliest(at, b.valid)
+		if !b.deprecated {
+			at = earliest(at, b.preferred)
 		}
 	}
 	return at
 }
 
-// age takes away the addresses that are over, notes those that are deprecated
+// age takes away the bindings that are over, notes those that are deprecated
 // and reports whether that was anything.
 func (l *lease) age(now time.Time) (changed bool) {
-	before := len(l.addresses)
-	l.addresses = slices.DeleteFunc(l.addresses, func(a leased) bool { return due(a.valid, now) })
-	changed = len(l.addresses) < before
-	for i := range l.addresses {
-		if a := &l.addresses[i]; !a.deprecated && due(a.preferred, now) {
-			a.deprecated, changed = true, true
+	before := len(l.leased)
+	l.leased = slices.DeleteFunc(l.leased, func(b leased) bool { return due(b.valid, now) })
+	changed = len(l.leased) < before
+	for i := range l.leased {
+		if b := &l.leased[i]; !b.deprecated && due(b.preferred, now) {
+			b.deprecated, changed = true, true
 		}
 	}
 	return changed
 }
 
-// update notes what an association, asked for at a moment, says. Addresses
-// that it does not name stay as they were (RFC 8415, 18.2.10.1).
-func (l *lease) update(a association, asked time.Time) {
-	shortest := uint32(infinite)
-	for _, g := range a.addresses {
-		l.addresses = slices.DeleteFunc(l.addresses, func(old leased) bool { return old.address == g.address })
-		if g.valid == 0 {
-			continue
+// update notes what associations, asked for at a moment, say. Bindings that
+// they do not name stay as they were (RFC 8415, 18.2.10.1). All are renewed
+// together, when the first is to be.
+func (l *lease) update(list []association, asked time.Time) {
+	l.renew, l.rebind = time.Time{}, time.Time{}
+	for _, a := range list {
+		shortest := uint32(infinite)
+		for _, g := range a.given {
+			l.leased = slices.DeleteFunc(l.leased, func(old leased) bool { return old.binding == g.binding })
+			if g.valid == 0 {
+				continue
+			}
+			shortest = min(shortest, g.preferred)
+			l.leased = append(l.leased, leased{
+				binding:   g.binding,
+				preferred: after(asked, g.preferred),
+				valid:     after(asked, max(g.valid, minLifetime)),
+			})
 		}
-		shortest = min(shortest, g.preferred)
-		l.addresses = append(l.addresses, leased{
-			address:   g.address,
-			preferred: after(asked, g.preferred),
-			valid:     after(asked, max(g.valid, minLifetime)),
-		})
+		t1, t2 := a.times(shortest)
+		l.renew, l.rebind = earliest(l.renew, after(asked, t1)), earliest(l.rebind, after(asked, t2))
 	}
-	t1, t2 := a.t1, a.t2
+}
+
+// times are T1 and T2. Those that the server leaves to the client follow the
+// shortest preferred lifetime.
+func (a association) times(shortest uint32) (t1, t2 uint32) {
+	t1, t2 = a.t1, a.t2
 	if t1 == 0 {
 		t1 = fraction(shortest, 5)
 	}
@@ -99,7 +119,7 @@ func (l *lease) update(a association, asked time.Time) {
 		t2 = fraction(shortest, 8)
 	}
 	t1 = max(t1, minLifetime/2)
-	l.renew, l.rebind = after(asked, t1), after(asked, max(t1, t2))
+	return t1, max(t1, t2)
 }
 
 // fraction is so many tenths of some seconds.
@@ -121,12 +141,13 @@ func after(from time.Time, seconds uint32) time.Time {
 // report is the lease as it is told to the client's user.
 func (l *lease) report(now time.Time) core.Lease6 {
 	c := l.config
-	for _, a := range l.addresses {
-		c.Addresses = append(c.Addresses, core.LeasedAddress{
-			Address:   a.address,
-			Preferred: left(a.preferred, now),
-			Valid:     max(left(a.valid, now), time.Second),
-		})
+	for _, b := range l.leased {
+		preferred, valid := left(b.preferred, now), max(left(b.valid, now), time.Second)
+		if b.delegated {
+			c.Prefixes = append(c.Prefixes, core.DelegatedPrefix{Prefix: b.prefix, Preferred: preferred, Valid: valid})
+		} else {
+			c.Addresses = append(c.Addresses, core.LeasedAddress{Address: b.prefix.Addr(), Preferred: preferred, Valid: valid})
+		}
 	}
 	return c
 }
@@ -147,20 +168,23 @@ func (l *lease) stored() *leasefile.Lease {
 }
 
 // restore makes a lease of what a file holds, or says why it does not hold any
-// more.
-func restore(s leasefile.Lease, id identity, address netip.Addr, zone string, now time.Time) (*lease, error) {
+// more. Where addresses are wanted, this one must be among them.
+func restore(s leasefile.Lease, id identity, wants wishes, address netip.Addr, zone string, now time.Time) (*lease, error) {
 	r, err := parseReply(s.Reply)
 	if err != nil {
 		return nil, err
 	}
-	a, ok := r.association(id.iaid)
-	if !ok || r.kind != response || r.client != id.duid {
+	list, _ := r.grants(id.iaid, wants)
+	if len(list) == 0 || r.kind != response || r.client != id.duid {
 		return nil, errors.New("not a lease of this link")
 	}
 	l := &lease{server: r.server, raw: r.raw, asked: s.Asked}
-	l.update(a, s.Asked)
+	l.update(list, s.Asked)
 	l.age(now)
-	if !slices.Contains(l.names(), address) {
+	switch {
+	case len(l.leased) == 0:
+		return nil, errors.New("expired")
+	case wants.addresses && !l.hasAddress(address):
 		return nil, fmt.Errorf("%s is not in it or has expired", address)
 	}
 	l.config, _ = leaseConfig(r.options, zone)

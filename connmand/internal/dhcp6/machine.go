@@ -19,16 +19,18 @@ const (
 	soliciting       // looks for a server
 	requesting       // asks one server for what it advertised
 	confirming       // asks whether the addresses of an earlier lease are still good here
+	verifying        // the same of an earlier lease with prefixes, which is rebound for that
 	bound            // uses the lease
 	renewing         // uses it and asks its server for more time
 	rebinding        // uses it and asks all servers for more time
 	declining        // tells a server that an address it gave is in use
+	releasing        // gives the lease back, then stops
 	waiting          // pauses after a refusal
 )
 
 var stateNames = [...]string{
-	"stopped", "informing", "informed", "soliciting", "requesting", "confirming", "bound", "renewing", "rebinding",
-	"declining", "waiting",
+	"stopped", "informing", "informed", "soliciting", "requesting", "confirming", "verifying", "bound", "renewing",
+	"rebinding", "declining", "releasing", "waiting",
 }
 
 func (s state) String() string { return stateNames[s] }
@@ -62,7 +64,8 @@ type (
 	unsent struct{}
 	// taken says that another machine uses an address.
 	taken struct{ address netip.Addr }
-	// end stops the machine.
+	// end stops the machine, with release as soon as the server knows. A second
+	// one stops it at once.
 	end struct{ release bool }
 )
 
@@ -95,10 +98,10 @@ func (keep) machineAction()    {}
 // machine is one client. Besides the actions that Step returns it wants, for
 // as long as they hold, what wake and listening say.
 type machine struct {
-	id       identity
-	stateful bool
-	zone     string     // of link-local addresses
-	rand     *rand.Rand // transaction ids and jitter
+	id    identity
+	wants wishes
+	zone  string     // of link-local addresses
+	rand  *rand.Rand // transaction ids and jitter
 
 	state   state
 	actions []action
@@ -110,18 +113,19 @@ type machine struct {
 	retry   time.Time     // when to send again or to go on; zero: never
 	until   time.Time     // when to give the exchange up; zero: never
 	giveUp  time.Time     // when to report that nobody answers; zero: reported, or bound
+	refresh time.Time     // when to ask again for what needs no lease; zero: never, or bound
 
 	maxSolicit, maxInform time.Duration // what a server said of paces; 0: nothing
 
-	hint      []netip.Addr // addresses to ask for; those of held
-	offer     reply        // soliciting: the best so far
-	server    core.DUID    // requesting, declining: whom is talked to
-	avoid     core.DUID    // a server that advertised and did not give; second choice
-	offending netip.Addr   // declining: the address
-	held      *lease       // in use, or being confirmed
-	shown     bool         // held has been reported
-	refusals  int          // in a row
-	declines  int          // in a row
+	hint      []binding  // what to ask for; what held has
+	offer     reply      // soliciting: the best so far
+	server    core.DUID  // requesting, declining, releasing: whom is talked to
+	avoid     core.DUID  // a server that advertised and did not give; second choice
+	offending netip.Addr // declining: the address
+	held      *lease     // in use, or being confirmed
+	shown     bool       // held has been reported
+	refusals  int        // in a row
+	declines  int        // in a row
 }
 
 // Step tells the machine what happened and returns what to do about it, in
@@ -134,7 +138,7 @@ func (m *machine) Step(now time.Time, e event) []action {
 			m.begin(now, e)
 		}
 	case end:
-		m.end(e.release)
+		m.end(now, e.release)
 	case tick:
 		m.tick(now)
 	case received:
@@ -149,7 +153,7 @@ func (m *machine) Step(now time.Time, e event) []action {
 
 // wake is when the machine wants the next tick; zero is never.
 func (m *machine) wake() time.Time {
-	at := earliest(earliest(m.retry, m.until), m.giveUp)
+	at := earliest(earliest(m.retry, m.until), earliest(m.giveUp, m.refresh))
 	if l := m.held; l != nil {
 		at = earliest(at, l.nextEnd())
 		switch m.state {
@@ -175,31 +179,42 @@ func (m *machine) do(a action) { m.actions = append(m.actions, a) }
 
 func (m *machine) begin(now time.Time, e begin) {
 	m.giveUp = now.Add(noAnswerAfter)
-	if unicast(e.last) {
-		m.hint = []netip.Addr{e.last}
+	if m.wants.addresses && unicast(e.last) {
+		m.hint = []binding{addressBinding(e.last)}
 	}
-	switch {
-	case !m.stateful:
-		m.enter(now, informing)
-	case e.held != nil:
-		m.held, m.hint = e.held, e.held.names()
-		if e.onLink {
-			m.show(now)
-		}
+	if e.held == nil {
+		m.seek(now)
+		return
+	}
+	m.held, m.hint = e.held, e.held.bindings()
+	if e.onLink {
+		m.show(now)
+	}
+	if m.held.delegates() { // RFC 8415, 18.2.12: a Confirm is for addresses alone
+		m.enter(now, verifying)
+	} else {
 		m.enter(now, confirming)
-	default:
-		m.enter(now, soliciting)
 	}
 }
 
-func (m *machine) end(giveBack bool) {
-	if l := m.held; l != nil && giveBack {
-		m.do(keep{})
-		m.do(send{m.id.encode(query{
-			kind: release, xid: m.newID(), server: l.server, addresses: l.names(),
-		})})
+// seek looks for what is wanted. Whoever wants no address does not have the
+// rest wait for a prefix, which few networks have to give.
+func (m *machine) seek(now time.Time) {
+	if m.wants.addresses {
+		m.enter(now, soliciting)
+	} else {
+		m.enter(now, informing)
 	}
-	*m = machine{id: m.id, stateful: m.stateful, zone: m.zone, rand: m.rand, actions: m.actions}
+}
+
+func (m *machine) end(now time.Time, giveBack bool) {
+	l := m.held
+	*m = machine{id: m.id, wants: m.wants, zone: m.zone, rand: m.rand, actions: m.actions}
+	if l != nil && giveBack {
+		m.do(keep{})
+		m.server, m.hint = l.server, l.bindings()
+		m.enter(now, releasing)
+	}
 }
 
 func (m *machine) newID() uint32 { return m.rand.Uint32() & 0xffffff }
@@ -209,6 +224,9 @@ func (m *machine) enter(now time.Time, s state) {
 	m.state, m.tries, m.spacing = s, 0, 0
 	m.retry, m.until = time.Time{}, time.Time{}
 	m.offer = reply{}
+	if s == bound || s == informing {
+		m.refresh = time.Time{}
+	}
 	if !m.listening() {
 		return
 	}
@@ -228,19 +246,21 @@ func (m *machine) tick(now time.Time) {
 		return
 	}
 	switch {
+	case due(m.refresh, now):
+		m.enter(now, informing)
 	case due(m.until, now): // nobody says a word: what was given may be used to its end
 		m.use(now)
 	case !due(m.retry, now):
 	case m.state == waiting:
-		m.enter(now, soliciting)
-	case m.state == informed:
-		m.enter(now, informing)
+		m.seek(now)
 	case m.state == soliciting && m.offer.server != "":
 		m.request(now, m.offer.server)
 	case m.state == requesting && m.tries >= paces[requesting].tries:
 		m.startOver(now)
 	case m.state == declining && m.tries >= paces[declining].tries:
 		m.declined(now)
+	case m.state == releasing && m.tries >= paces[releasing].tries:
+		m.enter(now, stopped)
 	default:
 		m.send(now)
 	}
@@ -250,16 +270,16 @@ func (m *machine) tick(now time.Time) {
 // something else than before.
 func (m *machine) keepTime(now time.Time) bool {
 	l := m.held
-	if l.age(now) && len(l.addresses) > 0 {
-		m.hint = l.names()
+	if l.age(now) && len(l.leased) > 0 {
+		m.hint = l.bindings()
 		if m.shown {
 			m.show(now)
 		}
 	}
 	switch {
-	case len(l.addresses) == 0:
+	case len(l.leased) == 0:
 		m.lose(now)
-		m.enter(now, soliciting)
+		m.seek(now)
 	case (m.state == bound || m.state == renewing) && due(l.rebind, now):
 		m.enter(now, rebinding)
 	case m.state == bound && due(l.renew, now):
@@ -295,7 +315,7 @@ func (m *machine) startOver(now time.Time) {
 // again solicits; the n-th time in a row after a pause.
 func (m *machine) again(now time.Time, n int) {
 	if n <= 1 {
-		m.enter(now, soliciting)
+		m.seek(now)
 		return
 	}
 	m.enter(now, waiting)
@@ -305,10 +325,12 @@ func (m *machine) again(now time.Time, n int) {
 func (m *machine) request(now time.Time, server core.DUID) {
 	if m.held == nil {
 		m.hint = nil
-		a, _ := m.offer.association(m.id.iaid)
-		for _, g := range a.addresses {
-			if g.valid > 0 {
-				m.hint = append(m.hint, g.address)
+		list, _ := m.offer.grants(m.id.iaid, m.wants)
+		for _, a := range list {
+			for _, g := range a.given {
+				if g.valid > 0 {
+					m.hint = append(m.hint, g.binding)
+				}
 			}
 		}
 	}
@@ -319,12 +341,12 @@ func (m *machine) request(now time.Time, server core.DUID) {
 // taken gives back an address that another machine uses, and with it the lease:
 // the server decides what of it is left.
 func (m *machine) taken(now time.Time, a netip.Addr) {
-	if m.held == nil || !slices.Contains(m.held.names(), a) {
+	if m.held == nil || !m.held.hasAddress(a) {
 		return
 	}
 	m.server, m.offending = m.held.server, a
 	m.lose(now)
-	m.hint = nil
+	m.hint = slices.DeleteFunc(m.hint, func(b binding) bool { return !b.delegated })
 	m.declines++
 	m.enter(now, declining)
 }
@@ -349,19 +371,22 @@ func (m *machine) receive(now time.Time, r reply) {
 		}
 	case m.state == confirming:
 		m.confirmed(now, r)
-	case m.state == rebinding, r.server == m.addressee():
-		if m.state == declining {
-			m.declined(now)
-		} else {
-			m.granted(now, r)
-		}
+	case m.state == rebinding, m.state == verifying:
+		m.granted(now, r)
+	case r.server != m.addressee():
+	case m.state == declining:
+		m.declined(now)
+	case m.state == releasing:
+		m.enter(now, stopped)
+	default:
+		m.granted(now, r)
 	}
 }
 
 // addressee is the server that a message is meant for; "": all.
 func (m *machine) addressee() core.DUID {
 	switch m.state {
-	case requesting, declining:
+	case requesting, declining, releasing:
 		return m.server
 	case renewing:
 		return m.held.server
@@ -373,7 +398,6 @@ func (m *machine) inform(now time.Time, r reply) {
 	if r.status != success {
 		return
 	}
-	m.enter(now, informed)
 	m.giveUp = time.Time{}
 	refresh := defaultRefresh
 	if v, ok := r.options.uint32(optRefresh); ok {
@@ -383,9 +407,14 @@ func (m *machine) inform(now time.Time, r reply) {
 		}
 	}
 	if refresh > 0 {
-		m.retry = now.Add(refresh)
+		m.refresh = now.Add(refresh)
 	}
 	m.do(report{core.DHCP6Bound{Lease: m.config(r, true)}})
+	if m.wants.prefixes {
+		m.enter(now, soliciting)
+	} else {
+		m.enter(now, informed)
+	}
 }
 
 // config reads what r says besides addresses.
@@ -400,25 +429,36 @@ func (m *machine) config(r reply, complain bool) core.Lease6 {
 // advertised compares what servers have to give until the first pause is over,
 // unless one says that it is to be taken (RFC 8415, 18.2.1 and 18.2.9).
 func (m *machine) advertised(now time.Time, r reply) {
-	a, ok := r.association(m.id.iaid)
-	gives := slices.ContainsFunc(a.addresses, func(g given) bool { return g.valid > 0 })
-	if !ok || r.status != success || a.status != success || !gives {
+	rank := m.rank(r)
+	if rank == 0 {
 		return
 	}
-	if m.offer.server == "" || m.rank(r) > m.rank(m.offer) {
+	if rank > m.rank(m.offer) {
 		m.offer = r
 	}
-	if r.server != m.avoid && (r.preference == 255 || m.tries > 1) {
+	if r.server != m.avoid && (r.preference == maxPreference || m.tries > 1) {
 		m.request(now, m.offer.server)
 	}
 }
 
-// rank says how much a server is preferred.
-func (m *machine) rank(r reply) int {
-	if r.server == m.avoid {
-		return -1
+const maxPreference = 255
+
+// rank says how good an offer is: first by how much of what is wanted is in it,
+// then by the server's preference. 0 is none.
+func (m *machine) rank(r reply) (rank int) {
+	list, _ := r.grants(m.id.iaid, m.wants)
+	for _, a := range list {
+		if a.gives() {
+			rank += 1 + maxPreference
+		}
 	}
-	return int(r.preference)
+	switch {
+	case rank == 0:
+		return 0
+	case r.server == m.avoid:
+		return 1
+	}
+	return rank + int(r.preference)
 }
 
 func (m *machine) confirmed(now time.Time, r reply) {
@@ -428,42 +468,42 @@ func (m *machine) confirmed(now time.Time, r reply) {
 	case notOnLink:
 		m.hint = nil
 		m.lose(now)
-		m.enter(now, soliciting)
+		m.seek(now)
 	}
 }
 
 // granted takes the Reply to a Solicit, Request, Renew or Rebind. One that
 // means nothing is passed over: the question will be repeated.
 func (m *machine) granted(now time.Time, r reply) {
-	a, ok := r.association(m.id.iaid)
-	s := r.status
-	if s == success {
-		s = a.status
-	}
+	list, refusal := r.grants(m.id.iaid, m.wants)
+	asked := m.state
 	switch {
-	case s == success && ok && len(a.addresses) > 0:
-		m.take(now, r, a)
-	case m.state == requesting && (s == notOnLink || s == noAddresses || s == noBinding || s == success):
-		if s == notOnLink {
+	case len(list) > 0:
+		m.take(now, r, list)
+	case asked == requesting && slices.Contains([]status{success, notOnLink, noAddresses, noBinding, noPrefixes}, refusal):
+		if refusal == notOnLink {
 			m.hint = nil
 		}
 		m.startOver(now)
-	case s == noBinding && (m.state == renewing || m.state == rebinding):
+	}
+	// Extending what a server has forgotten begins anew with it, while the rest
+	// stays in use (RFC 8415, 18.2.10.1).
+	if refusal == noBinding && m.held != nil && (asked == renewing || asked == rebinding || asked == verifying) {
 		m.request(now, r.server)
 	}
 }
 
-// take makes an association the lease, or a part of it.
-func (m *machine) take(now time.Time, r reply, a association) {
+// take makes associations the lease, or a part of it.
+func (m *machine) take(now time.Time, r reply, list []association) {
 	var l lease
 	fresh := m.held == nil
 	if !fresh {
 		l = *m.held
-		l.addresses = slices.Clone(l.addresses)
+		l.leased = slices.Clone(l.leased)
 	}
-	l.update(a, m.asked)
+	l.update(list, m.asked)
 	l.age(now)
-	if len(l.addresses) == 0 {
+	if len(l.leased) == 0 {
 		if fresh && m.state != requesting {
 			return
 		}
@@ -476,7 +516,7 @@ func (m *machine) take(now time.Time, r reply, a association) {
 	if !fresh {
 		m.declines = 0
 	}
-	m.held, m.hint = &l, l.names()
+	m.held, m.hint = &l, l.bindings()
 	m.refusals, m.avoid = 0, ""
 	m.do(keep{&l})
 	m.enter(now, bound)
@@ -496,22 +536,24 @@ func (m *machine) show(now time.Time) {
 
 // send says what the state has to say and sets when to say it again.
 func (m *machine) send(now time.Time) {
-	q := query{xid: m.xid, elapsed: now.Sub(m.began), server: m.addressee(), addresses: m.hint}
+	q := query{xid: m.xid, elapsed: now.Sub(m.began), server: m.addressee(), wants: m.wants, bindings: m.hint}
 	switch m.state {
 	case informing:
-		q.kind = information
+		q.kind, q.wants, q.bindings = information, wishes{}, nil
 	case soliciting:
 		q.kind = solicit
 	case requesting:
 		q.kind = request
 	case confirming:
-		q.kind = confirm
+		q.kind, q.wants = confirm, wishes{}
 	case renewing:
 		q.kind = renew
-	case rebinding:
+	case rebinding, verifying:
 		q.kind = rebind
 	case declining:
-		q.kind, q.addresses = decline, []netip.Addr{m.offending}
+		q.kind, q.wants, q.bindings = decline, wishes{}, []binding{addressBinding(m.offending)}
+	case releasing:
+		q.kind, q.wants = release, wishes{}
 	}
 	m.spacing = m.nextSpacing()
 	m.tries++

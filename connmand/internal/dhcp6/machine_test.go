@@ -113,7 +113,7 @@ func TestChoiceOfServer(t *testing.T) {
 				appendOption(q.answer(advertise, serverOne, hour(addrOne)), optStatus, statusBytes(noAddresses)...),
 				appendOption(q.answer(advertise, serverOne), optIANA, ia...),
 				q.answer(advertise, serverOne),
-				q.answer(advertise, serverOne, given{addrOne, 0, 0}),
+				q.answer(advertise, serverOne, give(addrOne, 0, 0)),
 			}
 		})
 		s.step(begin{})
@@ -135,7 +135,7 @@ func TestPaceOfSilence(t *testing.T) {
 		count      int // 0: for ever
 	}{
 		{"solicit", func(s *sim) { s.step(begin{}) }, solicit, time.Second, time.Hour, 0},
-		{"information", func(s *sim) { s.m.stateful = false; s.step(begin{}) }, information, time.Second, time.Hour, 0},
+		{"information", func(s *sim) { s.m.wants = wishes{}; s.step(begin{}) }, information, time.Second, time.Hour, 0},
 		{"request", func(s *sim) { s.server = advertiseOnly; s.step(begin{}) }, request, time.Second, 30 * time.Second, 10},
 		{"confirm", func(s *sim) { s.step(begin{held: longLease(s)}) }, confirm, time.Second, 4 * time.Second, 0},
 		{"renew", func(s *sim) { s.m.state, s.m.held = bound, longLease(s); s.m.held.renew = s.now }, renew, 10 * time.Second, 10 * time.Minute, 0},
@@ -145,6 +145,11 @@ func TestPaceOfSilence(t *testing.T) {
 			s.m.enter(s.now, bound)
 			s.step(taken{addrOne})
 		}, decline, time.Second, 0, 4},
+		{"release", func(s *sim) {
+			s.m.held = longLease(s)
+			s.m.enter(s.now, bound)
+			s.step(end{true})
+		}, release, time.Second, 0, 4},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -191,7 +196,7 @@ func advertiseOnly(q sent) [][]byte {
 // longLease never ends and is never to be renewed.
 func longLease(s *sim) *lease {
 	l := &lease{server: serverOne}
-	l.update(association{addresses: []given{{addrOne, infinite, infinite}}}, s.now)
+	l.update([]association{{given: []given{give(addrOne, infinite, infinite)}}}, s.now)
 	return l
 }
 
@@ -274,7 +279,7 @@ func TestExpiry(t *testing.T) {
 func TestPartOfALeaseExpires(t *testing.T) {
 	s := newSim(t, func(q sent) [][]byte {
 		if q.kind() == solicit {
-			return [][]byte{appendOption(q.answer(response, serverOne, given{addrOne, 3600, 3600}, given{addrTwo, 60, 60}), optRapidCommit)}
+			return [][]byte{appendOption(q.answer(response, serverOne, give(addrOne, 3600, 3600), give(addrTwo, 60, 60)), optRapidCommit)}
 		}
 		return nil
 	})
@@ -310,13 +315,13 @@ func TestDeprecation(t *testing.T) {
 func TestRenumbering(t *testing.T) {
 	s := bind(t)
 	s.server = func(q sent) [][]byte {
-		return [][]byte{q.answer(response, serverOne, given{addrOne, 0, 0}, hour(addrTwo))}
+		return [][]byte{q.answer(response, serverOne, give(addrOne, 0, 0), hour(addrTwo))}
 	}
 	s.run(16 * time.Minute)
 	s.wantLease(addrTwo)
 	s.server = func(q sent) [][]byte {
 		if q.kind() == renew {
-			return [][]byte{q.answer(response, serverOne, given{addrTwo, 0, 0})}
+			return [][]byte{q.answer(response, serverOne, give(addrTwo, 0, 0))}
 		}
 		return nil
 	}
@@ -461,24 +466,38 @@ func refuseConfirm(q sent) [][]byte {
 }
 
 func TestRelease(t *testing.T) {
-	for _, giveBack := range []bool{true, false} {
-		s := bind(t)
-		s.sent = nil
-		s.step(end{giveBack})
-		s.wantState(stopped)
-		if !giveBack {
-			s.wantKinds()
-			if s.kept == nil {
-				t.Error("lease forgotten")
+	s := bind(t)
+	s.sent = nil
+	s.step(end{false})
+	s.wantState(stopped)
+	s.wantKinds()
+	if s.kept == nil {
+		t.Error("lease forgotten")
+	}
+	for name, after := range map[string]func(s *sim){
+		"answered": func(s *sim) { s.hear(s.last().answer(response, serverOne)) },
+		// RFC 8415, 18.2.10.2: whatever the server says, it is over.
+		"unknown to the server":   func(s *sim) { s.hear(s.last().refuse(serverOne, noBinding)) },
+		"answered the third time": func(s *sim) { s.run(5 * time.Second); s.hear(s.last().answer(response, serverOne)) },
+		"never answered":          func(s *sim) { s.run(20 * time.Second) },
+		"ended":                   func(s *sim) { s.step(end{}) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := bind(t)
+			s.sent, s.events, s.server = nil, nil, silent
+			s.step(end{true})
+			s.wantState(releasing)
+			if q := s.last(); q.kind() != release || q.server() != serverOne || !slices.Equal(q.addresses(), []netip.Addr{addrOne}) {
+				t.Errorf("sent %v", q)
 			}
-			continue
-		}
-		if q := s.last(); q.kind() != release || q.server() != serverOne || !slices.Equal(q.addresses(), []netip.Addr{addrOne}) {
-			t.Errorf("sent %v", q)
-		}
-		if s.kept != nil || !s.m.wake().IsZero() || s.m.listening() {
-			t.Error("wants something after its end")
-		}
+			s.hear(s.last().answer(response, serverTwo))
+			s.wantState(releasing)
+			after(s)
+			s.wantState(stopped)
+			if s.kept != nil || !s.m.wake().IsZero() || s.m.listening() || len(s.events) > 0 {
+				t.Errorf("wants something after its end; events %+v", s.events)
+			}
+		})
 	}
 }
 
@@ -537,7 +556,7 @@ func TestLifetimes(t *testing.T) {
 		seconds := rapid.OneOf(rapid.Uint32Range(0, 100), rapid.Uint32(), rapid.Just[uint32](infinite))
 		a := association{id: testID.iaid, t1: seconds.Draw(rt, "T1"), t2: seconds.Draw(rt, "T2")}
 		valid := seconds.Draw(rt, "valid")
-		g := given{addrOne, min(valid, seconds.Draw(rt, "preferred")), valid}
+		g := give(addrOne, min(valid, seconds.Draw(rt, "preferred")), valid)
 		s := newSim(t, func(q sent) [][]byte {
 			if q.kind() != solicit {
 				return nil

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"net/netip"
+	"slices"
 	"time"
 
 	"net.connman/connmand/internal/core"
@@ -13,9 +14,14 @@ const (
 	clientPort = 546
 	serverPort = 547
 
-	headerLen    = 4
-	maxAddresses = 16 // of an association
+	headerLen = 4
+	maxGiven  = 16 // by an association
 )
+
+// The prefixes that are of use, in bits: one shorter than an allocation of the
+// registries is a mistake, and one longer has no room for hosts that make
+// their own addresses.
+const minDelegated, maxDelegated = 16, 64
 
 // kind is a message type (RFC 8415, 7.3).
 type kind uint8
@@ -41,9 +47,11 @@ const (
 	noAddresses status = 2
 	noBinding   status = 3
 	notOnLink   status = 4
+	noPrefixes  status = 6
 )
 
-// iaid tells a client's associations apart. This client has one.
+// iaid tells a client's associations of one sort apart. This client has one of
+// each sort, both with the same number.
 type iaid [4]byte
 
 // iaidOf is the association of a link, the last four bytes of its address: so
@@ -56,16 +64,32 @@ func iaidOf(addr core.HardwareAddr) iaid {
 
 // association is what a server says of one.
 type association struct {
-	id        iaid
-	t1, t2    uint32 // seconds; 0 leaves it to the client
-	status    status
-	addresses []given
+	delegation bool // of prefixes, not addresses
+	id         iaid
+	t1, t2     uint32 // seconds; 0 leaves it to the client
+	status     status
+	given      []given
 }
 
-// given is an address with its lifetimes, seconds from the moment it was asked
+// gives reports whether there is anything in it to use.
+func (a association) gives() bool {
+	return a.status == success && slices.ContainsFunc(a.given, func(g given) bool { return g.valid > 0 })
+}
+
+// binding is what a server gives the use of: an address, which is a prefix of
+// 128 bits here, or a delegated prefix.
+type binding struct {
+	prefix    netip.Prefix
+	delegated bool
+}
+
+// addressBinding is the binding of an address.
+func addressBinding(a netip.Addr) binding { return binding{prefix: netip.PrefixFrom(a, a.BitLen())} }
+
+// given is a binding with its lifetimes, seconds from the moment it was asked
 // for.
 type given struct {
-	address          netip.Addr
+	binding
 	preferred, valid uint32
 }
 
@@ -83,14 +107,23 @@ type reply struct {
 	raw          []byte // the message, to be kept in a file
 }
 
-// association returns what r says of one, none if nothing.
-func (r reply) association(id iaid) (association, bool) {
+// grants returns the associations of a client's in which r gives it something
+// that it wants or takes that away, and why another was refused.
+func (r reply) grants(id iaid, wants wishes) (list []association, refusal status) {
+	if r.status != success {
+		return nil, r.status
+	}
 	for _, a := range r.associations {
-		if a.id == id {
-			return a, true
+		again := func(other association) bool { return other.delegation == a.delegation }
+		switch {
+		case a.id != id || !wants.has(a.delegation) || slices.ContainsFunc(list, again):
+		case a.status != success:
+			refusal = a.status
+		case len(a.given) > 0:
+			list = append(list, a)
 		}
 	}
-	return association{}, false
+	return list, refusal
 }
 
 // parseReply reads a server's message. It refuses whatever does not come from
@@ -134,9 +167,9 @@ func (r *reply) read(o option) (err error) {
 			return fmt.Errorf("preference of %d bytes", len(o.value))
 		}
 		r.preference = o.value[0]
-	case optIANA:
+	case optIANA, optIAPD:
 		var a association
-		if a, err = parseAssociation(o.value); err == nil {
+		if a, err = parseAssociation(o.value, o.code == optIAPD); err == nil {
 			r.associations = append(r.associations, a)
 		}
 	}
@@ -161,11 +194,18 @@ func parseStatus(b []byte) (status, error) {
 	return status(binary.BigEndian.Uint16(b)), nil
 }
 
-func parseAssociation(b []byte) (association, error) {
+func parseAssociation(b []byte, delegation bool) (association, error) {
 	if len(b) < 12 {
 		return association{}, fmt.Errorf("association of %d bytes", len(b))
 	}
-	a := association{id: iaid(b[:4]), t1: binary.BigEndian.Uint32(b[4:]), t2: binary.BigEndian.Uint32(b[8:])}
+	a := association{
+		delegation: delegation,
+		id:         iaid(b[:4]), t1: binary.BigEndian.Uint32(b[4:]), t2: binary.BigEndian.Uint32(b[8:]),
+	}
+	inner, parse := optIAAddress, parseAddress
+	if delegation {
+		inner, parse = optIAPrefix, parsePrefix
+	}
 	list, err := parseOptions(b[12:])
 	if err != nil {
 		return association{}, err
@@ -179,13 +219,13 @@ func parseAssociation(b []byte) (association, error) {
 			if a.status, err = parseStatus(o.value); err != nil {
 				return association{}, err
 			}
-		case optIAAddress:
-			g, ok, err := parseAddress(o.value)
+		case inner:
+			g, ok, err := parse(o.value)
 			if err != nil {
 				return association{}, err
 			}
-			if ok && len(a.addresses) < maxAddresses {
-				a.addresses = append(a.addresses, g)
+			if ok && len(a.given) < maxGiven {
+				a.given = append(a.given, g)
 			}
 		}
 	}
@@ -198,24 +238,40 @@ func parseAddress(b []byte) (g given, ok bool, err error) {
 	if len(b) < 24 {
 		return given{}, false, fmt.Errorf("address of %d bytes", len(b))
 	}
-	g = given{
-		address:   netip.AddrFrom16([16]byte(b)),
-		preferred: binary.BigEndian.Uint32(b[16:]),
-		valid:     binary.BigEndian.Uint32(b[20:]),
+	address := netip.AddrFrom16([16]byte(b))
+	g = given{addressBinding(address), binary.BigEndian.Uint32(b[16:]), binary.BigEndian.Uint32(b[20:])}
+	ok, err = g.usable(b[24:])
+	return g, ok && unicast(address) && !address.IsLinkLocalUnicast(), err
+}
+
+// parsePrefix reads a prefix of an association, as parseAddress does an address.
+func parsePrefix(b []byte) (g given, ok bool, err error) {
+	if len(b) < 25 {
+		return given{}, false, fmt.Errorf("prefix of %d bytes", len(b))
 	}
-	list, err := parseOptions(b[24:])
+	bits, address := int(b[8]), netip.AddrFrom16([16]byte(b[9:]))
+	if bits > address.BitLen() {
+		return given{}, false, fmt.Errorf("prefix of %d bits", bits)
+	}
+	prefix := netip.PrefixFrom(address, bits).Masked()
+	g = given{binding{prefix, true}, binary.BigEndian.Uint32(b), binary.BigEndian.Uint32(b[4:])}
+	ok, err = g.usable(b[25:])
+	return g, ok && bits >= minDelegated && bits <= maxDelegated && unicast(prefix.Addr()) && !address.IsLinkLocalUnicast(), err
+}
+
+// usable judges g by its lifetimes and by the options that came with it.
+func (g given) usable(more []byte) (bool, error) {
+	list, err := parseOptions(more)
 	if err != nil {
-		return given{}, false, err
+		return false, err
 	}
-	ok = g.preferred <= g.valid && unicast(g.address) && !g.address.IsLinkLocalUnicast()
+	s := success
 	if v, found := list.get(optStatus); found {
-		s, err := parseStatus(v)
-		if err != nil {
-			return given{}, false, err
+		if s, err = parseStatus(v); err != nil {
+			return false, err
 		}
-		ok = ok && s == success
 	}
-	return g, ok, nil
+	return s == success && g.preferred <= g.valid, nil
 }
 
 // unicast reports whether a host may have the address.
@@ -231,11 +287,25 @@ var (
 
 // query is what a client says.
 type query struct {
-	kind      kind
-	xid       uint32
-	elapsed   time.Duration // since the first message of the exchange
-	server    core.DUID     // "": all servers
-	addresses []netip.Addr  // of the association
+	kind     kind
+	xid      uint32
+	elapsed  time.Duration // since the first message of the exchange
+	server   core.DUID     // "": all servers
+	wants    wishes        // named also where there is no binding of it yet
+	bindings []binding
+}
+
+// wishes are what a client wants besides configuration.
+type wishes struct{ addresses, prefixes bool }
+
+func (w wishes) any() bool { return w.addresses || w.prefixes }
+
+// has reports whether an association of addresses or prefixes is wanted.
+func (w wishes) has(delegation bool) bool {
+	if delegation {
+		return w.prefixes
+	}
+	return w.addresses
 }
 
 // identity is what every message of a client carries.
@@ -263,10 +333,8 @@ func (id identity) encode(q query) []byte {
 	if q.kind == solicit {
 		b = appendOption(b, optRapidCommit)
 	}
-	if q.kind != information {
-		b = id.appendAssociation(b, q.addresses)
-	}
-	return b
+	b = id.appendAssociation(b, q, false)
+	return id.appendAssociation(b, q, true)
 }
 
 func appendRequest(b []byte, codes []code) []byte {
@@ -277,12 +345,28 @@ func appendRequest(b []byte, codes []code) []byte {
 	return appendOption(b, optRequest, v...)
 }
 
-// appendAssociation names addresses. All their times are zero: they are the
-// server's to say.
-func (id identity) appendAssociation(b []byte, addresses []netip.Addr) []byte {
+// appendAssociation names bindings of one sort. All their times are zero: they
+// are the server's to say.
+func (id identity) appendAssociation(b []byte, q query, delegation bool) []byte {
 	v := append(id.iaid[:], make([]byte, 8)...)
-	for _, a := range addresses {
-		v = appendOption(v, optIAAddress, append(a.AsSlice(), make([]byte, 8)...)...)
+	named := false
+	for _, g := range q.bindings {
+		switch {
+		case g.delegated != delegation:
+			continue
+		case delegation:
+			times := append(make([]byte, 8), byte(g.prefix.Bits()))
+			v = appendOption(v, optIAPrefix, append(times, g.prefix.Addr().AsSlice()...)...)
+		default:
+			v = appendOption(v, optIAAddress, append(g.prefix.Addr().AsSlice(), make([]byte, 8)...)...)
+		}
+		named = true
+	}
+	if !named && !q.wants.has(delegation) {
+		return b
+	}
+	if delegation {
+		return appendOption(b, optIAPD, v...)
 	}
 	return appendOption(b, optIANA, v...)
 }

@@ -33,6 +33,10 @@ func iaOption(list ...[]byte) []byte {
 	return opt(optIANA, append(associationBytes(testID.iaid, 0, 0), slices.Concat(list...)...)...)
 }
 
+func pdOption(list ...[]byte) []byte {
+	return opt(optIAPD, append(associationBytes(testID.iaid, 0, 0), slices.Concat(list...)...)...)
+}
+
 func TestMalformedMessages(t *testing.T) {
 	// size is an option whose length field is not that of its value.
 	size := func(c code, n uint16, value ...byte) []byte {
@@ -40,7 +44,9 @@ func TestMalformedMessages(t *testing.T) {
 		binary.BigEndian.PutUint16(b[2:], n)
 		return b
 	}
-	address := addressBytes(hour(addrOne))
+	address, prefix := addressBytes(hour(addrOne)), prefixBytes(hourOf(prefixOne))
+	long := slices.Clone(prefix)
+	long[8] = 129
 	for name, b := range map[string][]byte{
 		"empty":                  {},
 		"three bytes":            {7, 0, 0},
@@ -64,6 +70,11 @@ func TestMalformedMessages(t *testing.T) {
 		"address of 23 bytes":    raw(response, serverOption, iaOption(opt(optIAAddress, address[:23]...))),
 		"address beyond its IA":  raw(response, serverOption, iaOption(size(optIAAddress, 0xfff0, address...))),
 		"address with a stump":   raw(response, serverOption, iaOption(opt(optIAAddress, append(slices.Clone(address), 0, 13, 0)...))),
+		"IA_PD of eleven bytes":  raw(response, serverOption, opt(optIAPD, make([]byte, 11)...)),
+		"prefix of 24 bytes":     raw(response, serverOption, pdOption(opt(optIAPrefix, prefix[:24]...))),
+		"prefix of 129 bits":     raw(response, serverOption, pdOption(opt(optIAPrefix, long...))),
+		"prefix beyond its IA":   raw(response, serverOption, pdOption(size(optIAPrefix, 0xfffc, prefix...))),
+		"prefix with a stump":    raw(response, serverOption, pdOption(opt(optIAPrefix, append(slices.Clone(prefix), 0, 13, 0)...))),
 		"status of one byte":     raw(response, serverOption, opt(optStatus, 0)),
 		"inner status of a byte": raw(response, serverOption, iaOption(opt(optStatus, 0))),
 		"preference of nothing":  raw(response, serverOption, opt(optPreference)),
@@ -89,8 +100,8 @@ func TestCutMessages(t *testing.T) {
 func TestUnusableAddresses(t *testing.T) {
 	var list [][]byte
 	for _, g := range []given{
-		{netip.IPv6Unspecified(), 1, 1}, {netip.IPv6Loopback(), 1, 1}, {netip.MustParseAddr("ff02::1"), 1, 1},
-		{netip.MustParseAddr("fe80::1"), 1, 1}, {netip.MustParseAddr("::ffff:10.0.0.1"), 1, 1}, {addrTwo, 2, 1},
+		give(netip.IPv6Unspecified(), 1, 1), give(netip.IPv6Loopback(), 1, 1), give(netip.MustParseAddr("ff02::1"), 1, 1),
+		give(netip.MustParseAddr("fe80::1"), 1, 1), give(netip.MustParseAddr("::ffff:10.0.0.1"), 1, 1), give(addrTwo, 2, 1),
 		hour(addrOne),
 	} {
 		list = append(list, opt(optIAAddress, addressBytes(g)...))
@@ -98,11 +109,11 @@ func TestUnusableAddresses(t *testing.T) {
 	refusedOne := append(addressBytes(hour(addrTwo)), opt(optStatus, statusBytes(notOnLink)...)...)
 	list = append(list, opt(optIAAddress, refusedOne...))
 	r, err := parseReply(raw(response, serverOption, iaOption(list...)))
-	if err != nil || !slices.Equal(r.associations[0].addresses, []given{hour(addrOne)}) {
+	if err != nil || !slices.Equal(r.associations[0].given, []given{hour(addrOne)}) {
 		t.Errorf("got %+v, %v", r.associations, err)
 	}
 	many := bytes.Repeat(opt(optIAAddress, addressBytes(hour(addrOne))...), 100)
-	if r, err := parseReply(raw(response, serverOption, iaOption(many))); err != nil || len(r.associations[0].addresses) != maxAddresses {
+	if r, err := parseReply(raw(response, serverOption, iaOption(many))); err != nil || len(r.associations[0].given) != maxGiven {
 		t.Errorf("of 100 addresses: %v", err)
 	}
 }
@@ -130,11 +141,11 @@ func TestMessageOfAnotherImplementation(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := association{id: testID.iaid, t1: 300, t2: 400, addresses: []given{{netip.MustParseAddr("2001:db8::7"), 500, 600}}}
-	got, ok := r.association(testID.iaid)
+	want := association{id: testID.iaid, t1: 300, t2: 400, given: []given{give(netip.MustParseAddr("2001:db8::7"), 500, 600)}}
+	list, _ := r.grants(testID.iaid, wishes{addresses: true})
 	if r.kind != response || r.xid != 0xabcdef || !strings.HasPrefix(string(r.server), "\x00\x04\x01\x02\x03") ||
-		!strings.HasSuffix(string(r.client), string(testMAC)) || !ok || got.t1 != want.t1 || got.t2 != want.t2 ||
-		got.status != success || !slices.Equal(got.addresses, want.addresses) {
+		!strings.HasSuffix(string(r.client), string(testMAC)) || len(list) != 1 || list[0].t1 != want.t1 ||
+		list[0].t2 != want.t2 || !slices.Equal(list[0].given, want.given) {
 		t.Errorf("read as %+v", r)
 	}
 	c, warnings := leaseConfig(r.options, "eth0")
@@ -186,6 +197,7 @@ func TestUnusableOptions(t *testing.T) {
 
 func FuzzMessage(f *testing.F) {
 	f.Add(raw(response, clientOption, serverOption, iaOption(opt(optIAAddress, addressBytes(hour(addrOne))...))))
+	f.Add(raw(response, clientOption, serverOption, pdOption(opt(optIAPrefix, prefixBytes(hourOf(prefixOne))...))))
 	f.Add(raw(advertise, serverOption, opt(optPreference, 255), opt(optDomains, 1, 'a', 0), opt(optNTP, opt(ntpName, 1, 'a', 0)...)))
 	f.Add(raw(response, serverOption, opt(optPortal, []byte("http://a")...), opt(optSNTP, addrOne.AsSlice()...), opt(optStatus, 0, 4)))
 	f.Fuzz(func(t *testing.T, b []byte) {
@@ -197,11 +209,9 @@ func FuzzMessage(f *testing.F) {
 			t.Fatalf("server %q passed", r.server)
 		}
 		l := lease{}
-		for _, a := range r.associations {
-			l.update(a, epoch)
-		}
-		for _, a := range l.addresses {
-			if !unicast(a.address) || !a.valid.IsZero() && (!a.valid.After(epoch) || a.preferred.After(a.valid)) {
+		l.update(r.associations, epoch)
+		for _, a := range l.leased {
+			if !unicast(a.prefix.Addr()) || a.prefix != a.prefix.Masked() || a.delegated != (a.prefix.Bits() < 128) || !a.valid.IsZero() && (!a.valid.After(epoch) || a.preferred.After(a.valid)) {
 				t.Fatalf("address %+v passed", a)
 			}
 		}
@@ -220,11 +230,11 @@ func FuzzMessage(f *testing.F) {
 // Whatever happens in whatever order, the machine neither spins nor floods and
 // wants nothing once it has ended.
 func FuzzMachine(f *testing.F) {
-	f.Add([]byte("\x00\x04\x05\x06\x05\x01\x02\x03\x07"), true)
-	f.Add([]byte("\x00\x14\x25\x36\x05\x91\xa2\xb3\x07\x00\x01"), false)
-	f.Fuzz(func(t *testing.T, script []byte, stateful bool) {
+	f.Add([]byte("\x00\x04\x05\x06\x05\x01\x02\x03\x07"), true, false)
+	f.Add([]byte("\x00\x14\x25\x36\x05\x91\xa2\xb3\x07\x00\x01"), false, true)
+	f.Fuzz(func(t *testing.T, script []byte, addresses, prefixes bool) {
 		s := newSim(t, silent)
-		s.m.stateful = stateful
+		s.m.wants = wishes{addresses, prefixes}
 		for i, b := range script {
 			if i > 200 {
 				return
@@ -254,7 +264,8 @@ func FuzzMachine(f *testing.F) {
 				if before > 0 {
 					k := []kind{advertise, response}[arg&1]
 					seconds := uint32(arg) * uint32(arg) * 10
-					b := s.last().answer(k, []core.DUID{serverOne, serverTwo}[arg>>1&1], given{addrOne, seconds / 2, seconds})
+					b := s.last().answer(k, []core.DUID{serverOne, serverTwo}[arg>>1&1],
+						give(addrOne, seconds/2, seconds), delegate(prefixOne, seconds/3, seconds/2))
 					s.hear(appendOption(b, optRapidCommit))
 				}
 			case 7:
@@ -263,7 +274,7 @@ func FuzzMachine(f *testing.F) {
 			if n := len(s.sent) - before; n > 400 {
 				t.Fatalf("%d messages in one step of the script", n)
 			}
-			if l := s.m.held; l != nil && (len(l.addresses) == 0 || due(l.nextEnd(), s.now) && !due(s.m.wake(), s.now)) {
+			if l := s.m.held; l != nil && (len(l.leased) == 0 || due(l.nextEnd(), s.now) && !due(s.m.wake(), s.now)) {
 				t.Fatalf("%v uses a lease that ended at %v, now %v", s.m.state, l.nextEnd(), s.now)
 			}
 			if s.m.state == stopped && (s.m.listening() || !s.m.wake().IsZero()) {

@@ -258,7 +258,7 @@ func TestDnsmasqRefusesAnotherNetworksAddress(t *testing.T) {
 	h := newHarness(t, cfg)
 	req := request6(t, true)
 	other := netip.MustParseAddr("fd00:77::7")
-	foreign := appendReply(response, 1, req.DUID, "\x00\x03other", iaidOf(req.Link.Addr), given{other, 3600, 7200})
+	foreign := appendReply(response, 1, req.DUID, "\x00\x03other", iaidOf(req.Link.Addr), give(other, 3600, 7200))
 	saved := make(chan struct{})
 	h.loop.Post("save", func() {
 		h.clients.files.Save(req.Link, (&lease{asked: h.loop.Now(), raw: foreign}).stored())

@@ -12,7 +12,7 @@ type code uint16
 const (
 	optClientID    code = 1
 	optServerID    code = 2
-	optIANA        code = 3 // identity association for non-temporary addresses
+	optIANA        code = 3 // association of addresses that are not temporary
 	optIAAddress   code = 5
 	optRequest     code = 6
 	optPreference  code = 7
@@ -21,6 +21,8 @@ const (
 	optRapidCommit code = 14
 	optDNS         code = 23 // RFC 3646
 	optDomains     code = 24
+	optIAPD        code = 25 // association of delegated prefixes
+	optIAPrefix    code = 26
 	optSNTP        code = 31 // RFC 4075
 	optRefresh     code = 32
 	optNTP         code = 56 // RFC 5908

@@ -16,9 +16,11 @@ var paces = [...]pace{
 	soliciting: {first: time.Second, max: time.Hour},
 	requesting: {first: time.Second, max: 30 * time.Second, tries: 10},
 	confirming: {first: time.Second, max: 4 * time.Second, lasts: 10 * time.Second},
+	verifying:  {first: time.Second, max: 4 * time.Second, lasts: 10 * time.Second},
 	renewing:   {first: 10 * time.Second, max: 10 * time.Minute},
 	rebinding:  {first: 10 * time.Second, max: 10 * time.Minute},
 	declining:  {first: time.Second, tries: 4},
+	releasing:  {first: time.Second, tries: 4},
 }
 
 // Seconds that servers may ask for as the longest pause (RFC 8415, 21.24).

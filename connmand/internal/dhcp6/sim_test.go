@@ -70,7 +70,7 @@ func (s sent) refuse(server core.DUID, why status) []byte {
 	return appendOption(s.answer(response, server), optIANA, ia...)
 }
 
-func hour(a netip.Addr) given { return given{a, 1800, 3600} }
+func hour(a netip.Addr) given { return give(a, 1800, 3600) }
 
 // goodServer gives addrOne for an hour and confirms and renews it.
 func goodServer(s sent) [][]byte {
@@ -109,7 +109,7 @@ type sim struct {
 
 func newSim(t testing.TB, server func(sent) [][]byte) *sim {
 	return &sim{t: t, now: epoch, server: server, m: machine{
-		id: testID, stateful: true, zone: "eth0", rand: rand.New(rand.NewPCG(1, 2)),
+		id: testID, wants: wishes{addresses: true}, zone: "eth0", rand: rand.New(rand.NewPCG(1, 2)),
 	}}
 }
 

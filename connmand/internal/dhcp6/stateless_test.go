@@ -28,7 +28,7 @@ func TestStateless(t *testing.T) {
 				}
 				return [][]byte{b}
 			})
-			s.m.stateful = false
+			s.m.wants = wishes{}
 			s.step(begin{last: addrOne})
 			s.wantLease()
 			s.wantState(informed)
