@@ -16,6 +16,7 @@ import (
 	"net.connman/connmand/internal/core"
 	"net.connman/connmand/internal/dhcp4"
 	"net.connman/connmand/internal/dhcp6"
+	"net.connman/connmand/internal/dnsproxy"
 	"net.connman/connmand/internal/hostname"
 	"net.connman/connmand/internal/ipv4ll"
 	"net.connman/connmand/internal/kernel"
@@ -24,6 +25,7 @@ import (
 	"net.connman/connmand/internal/netroot"
 	"net.connman/connmand/internal/online"
 	"net.connman/connmand/internal/provision"
+	"net.connman/connmand/internal/resolved"
 	"net.connman/connmand/internal/resolver"
 	"net.connman/connmand/internal/settings"
 	"net.connman/connmand/internal/suspend"
@@ -42,10 +44,12 @@ const (
 
 // daemon is all that runs.
 type daemon struct {
-	loop    *loop.Loop
-	log     *slog.Logger
-	core    *core.Manager
-	failure error // why it ends, nil when it was told to
+	loop *loop.Loop
+	log  *slog.Logger
+	core *core.Manager
+	// resolver has names resolved.
+	resolver *resolver.Resolver
+	failure  error // why it ends, nil when it was told to
 	// detached says that the network stays as it is for the next run.
 	detached bool
 
@@ -88,16 +92,8 @@ func (d *daemon) build(o options, cfg config.Config) error {
 	if err != nil {
 		return err
 	}
-	resolv := resolver.New(d.loop, log, cfg.ResolvConf)
-	d.onClose(func() {
-		d.loop.Wait()
-		if d.detached {
-			return // the next run goes on with the file
-		}
-		if err := resolv.Close(); err != nil {
-			log.Warn("cannot restore resolv.conf", "err", err)
-		}
-	})
+	d.resolver = d.newResolver(o, cfg, conn)
+	names.OnChange(d.resolver.SetNames)
 	conflicts := acd.New(d.loop, log)
 	d.core = core.New(d.loop, log, cfg.Config, core.Ports{
 		Links: links,
@@ -112,7 +108,7 @@ func (d *daemon) build(o options, cfg config.Config) error {
 		Conflicts:       conflicts,
 		LinkLocal:       ipv4ll.New(d.loop, conflicts),
 		Prober:          online.New(d.loop, version),
-		Resolver:        resolv,
+		Resolver:        d.resolver,
 		Hostnames:       names,
 		Storage:         store,
 		Agents:          busapi.NewAgents(conn),
@@ -128,6 +124,34 @@ func (d *daemon) build(o options, cfg config.Config) error {
 	d.watchClock()
 	d.tellLimits(o)
 	return nil
+}
+
+// newResolver has names resolved as the command line and then the configuration
+// want it.
+func (d *daemon) newResolver(o options, cfg config.Config, conn *bus.Conn) *resolver.Resolver {
+	backend := cfg.DNSBackend
+	if o.noDNSProxy {
+		backend = resolver.Direct
+	}
+	proxy := dnsproxy.New(d.log)
+	d.onClose(func() {
+		if err := proxy.Close(); err != nil {
+			d.log.Warn("cannot end the DNS proxy", "err", err)
+		}
+		d.log.Debug("DNS proxy", "counts", fmt.Sprintf("%+v", proxy.Stats()))
+	})
+	r := resolver.New(resolver.Config{
+		Loop: d.loop, Log: d.log, Backend: backend, File: cfg.ResolvConf,
+		Server: proxy, Service: resolved.New(conn, d.log),
+		Multicast: func(can bool) { d.core.SetMulticastDNS(can) },
+	})
+	d.onClose(func() {
+		d.loop.Wait()
+		if err := r.Close(d.detached); err != nil {
+			d.log.Warn("cannot leave resolv.conf as it should be", "err", err)
+		}
+	})
+	return r
 }
 
 func (d *daemon) onClose(fn func()) { d.closers = append(d.closers, fn) }
@@ -222,9 +246,6 @@ func (d *daemon) watchClock() {
 
 // tellLimits says what options ask for that this version cannot do.
 func (d *daemon) tellLimits(o options) {
-	if !o.noDNSProxy {
-		d.log.Info("no DNS proxy in this version: resolv.conf names the networks' servers")
-	}
 	if o.wifiDrivers != defaultWifiDrivers {
 		d.log.Warn("no Wi-Fi in this version: --wifi has no effect")
 	}

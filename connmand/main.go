@@ -126,6 +126,7 @@ func (d *daemon) end(s os.Signal) {
 		d.leave()
 		return
 	}
+	d.resolver.Stop()
 	d.core.Stop(d.loop.Quit)
 }
 

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"net.connman/connmand/internal/core"
+	"net.connman/connmand/internal/resolver"
 	"net.connman/pkg/keyfile"
 )
 
@@ -23,6 +24,8 @@ type Config struct {
 	InterfaceBlacklist []string
 	// ResolvConf is the file to write instead of resolv.conf, "" to choose.
 	ResolvConf string
+	// DNSBackend says who resolves names.
+	DNSBackend resolver.Backend
 	// Localtime is the file that names the time zone.
 	Localtime string
 	// RegdomFollowsTimezone sets the regulatory domain of Wi-Fi by the time
@@ -55,6 +58,7 @@ func Default() Config {
 			},
 		},
 		InterfaceBlacklist: []string{"vmnet", "vboxnet", "virbr", "ifb", "ve-", "vb-", "ham", "veth"},
+		DNSBackend:         resolver.Auto,
 		Localtime:          "/etc/localtime",
 	}
 }
@@ -165,6 +169,7 @@ func (r *reader) keys(c *Config) map[string]func(key string) {
 		"Localtime":                      r.path(&c.Localtime),
 		"RegdomFollowsTimezone":          r.bool(&c.RegdomFollowsTimezone),
 		"ResolvConf":                     r.path(&c.ResolvConf),
+		"DNSBackend":                     r.choice((*string)(&c.DNSBackend), string(resolver.Auto), string(resolver.Proxy), string(resolver.Direct), string(resolver.System)),
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"net.connman/connmand/internal/core"
+	"net.connman/connmand/internal/resolver"
 	"net.connman/pkg/keyfile"
 )
 
@@ -60,6 +61,7 @@ AddressConflictDetection = true
 Localtime = /var/lib/localtime
 RegdomFollowsTimezone = true
 ResolvConf = /dev/null
+DNSBackend = systemd-resolved
 `
 
 const everythingTOML = `[General]
@@ -96,6 +98,7 @@ AddressConflictDetection = true
 Localtime = "/var/lib/localtime"
 RegdomFollowsTimezone = true
 ResolvConf = "/dev/null"
+DNSBackend = "systemd-resolved"
 `
 
 func TestEveryKey(t *testing.T) {
@@ -125,6 +128,7 @@ func TestEveryKey(t *testing.T) {
 		},
 		InterfaceBlacklist:    []string{"docker", "br-"},
 		ResolvConf:            "/dev/null",
+		DNSBackend:            resolver.System,
 		Localtime:             "/var/lib/localtime",
 		RegdomFollowsTimezone: true,
 	}
@@ -176,7 +180,7 @@ func TestMistakesAreReportedAndIgnored(t *testing.T) {
 		"OnlineCheckConnectTimeout=-1", "OnlineCheckConnectTimeout=inf", "OnlineCheckConnectTimeout=1e9",
 		"OnlineCheckInitialInterval=0", "OnlineCheckInitialInterval=13", "OnlineCheckMaxInterval=-2",
 		"OnlineCheckFailuresThreshold=0", "OnlineCheckSuccessesThreshold=99999999999",
-		"OnlineCheckIntervalStyle=linear", "Localtime=localtime", "ResolvConf=",
+		"OnlineCheckIntervalStyle=linear", "Localtime=localtime", "ResolvConf=", "DNSBackend=bind", "DNSBackend=",
 		"VendorClassID=\xff",
 	} {
 		c, problems := Parse([]byte("# a comment\n[General]\n" + text + "\n"))

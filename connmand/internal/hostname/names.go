@@ -21,6 +21,8 @@ type Names struct {
 	kernel kernel
 	host   name
 	domain name
+
+	onChange func(host, domain string) // may be nil
 }
 
 // name is one of the names.
@@ -82,6 +84,24 @@ func fileName(text string) string {
 // Hostname returns the machine's own host name.
 func (n *Names) Hostname() string { return n.host.own }
 
+// OnChange calls fn with the present host name and domain name, now and whenever
+// they are changed here; a name that the machine lacks is "".
+func (n *Names) OnChange(fn func(host, domain string)) {
+	n.onChange = fn
+	n.tell()
+}
+
+func (n *Names) tell() {
+	if n.onChange == nil {
+		return
+	}
+	domain := n.domain.current
+	if domain == unset {
+		domain = ""
+	}
+	n.onChange(n.host.current, domain)
+}
+
 // SetHostname sets the host name to the first label of to; "" gives back the
 // machine's own.
 func (n *Names) SetHostname(to string) {
@@ -112,6 +132,7 @@ func (n *Names) set(which *name, what, to string, set func([]byte) error) {
 	}
 	n.log.Info("the "+what+" is set", "name", to)
 	which.current = to
+	n.tell()
 }
 
 // valid reports whether s consists of labels of letters, digits, hyphens and

@@ -90,3 +90,16 @@ func FuzzSetHostname(f *testing.F) {
 		}
 	})
 }
+
+func TestOnChange(t *testing.T) {
+	var calls, told []string
+	n := recorded(&calls, "mine", "(none)", "")
+	n.OnChange(func(host, domain string) { told = append(told, host+","+domain) })
+	n.SetHostname("zed")
+	n.SetHostname("refused")
+	n.SetDomainname("lab.example")
+	n.SetDomainname("")
+	if want := []string{"mine,", "zed,", "zed,lab.example", "zed,"}; !slices.Equal(told, want) {
+		t.Errorf("told %q, want %q", told, want)
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"net.connman/connmand/internal/core"
+	"net.connman/connmand/internal/dnsproxy"
 )
 
 // header is the first line of every file we write, the reference's, by which
@@ -20,33 +21,85 @@ const (
 	maxDomain  = 253
 )
 
-// content returns the file for links, and whether it names a server. The file
-// cannot say which server knows which domain: the servers of split links come
-// last, to be asked when the others do not answer.
-func content(links []core.LinkDNS, fallback []netip.Addr) (text string, named bool) {
-	var servers, last []netip.Addr
-	var domains []string
-	for _, l := range links {
+// port is where name servers listen (RFC 1035).
+const port = 53
+
+// tidy returns links with what a resolver can use of them: servers that can be
+// asked, once each, and domains that are names.
+func tidy(links []core.LinkDNS) []core.LinkDNS {
+	out := slices.Clone(links)
+	for i, l := range out {
+		var servers []netip.Addr
 		for _, s := range l.DNS.Servers {
-			if s, ok := usable(s, l.Link.Name); !ok {
-				continue
-			} else if l.Split {
-				last = append(last, s)
-			} else {
+			if s, ok := usable(s, l.Link.Name); ok && !slices.Contains(servers, s) {
 				servers = append(servers, s)
 			}
 		}
-		domains = append(domains, slices.DeleteFunc(slices.Clone(l.DNS.Domains), badDomain)...)
+		out[i].DNS.Servers = servers
+		out[i].DNS.Domains = slices.DeleteFunc(slices.Clone(l.DNS.Domains), badDomain)
+	}
+	return out
+}
+
+// usableFallback returns those of the fallback servers that can be asked.
+func usableFallback(fallback []netip.Addr) []netip.Addr {
+	var out []netip.Addr
+	for _, s := range fallback {
+		if s, ok := usable(s, ""); ok {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// direct returns the file for programs that ask the links' servers themselves,
+// and whether it names a server. The file cannot say which server knows which
+// domain: the servers of split links come last, to be asked when the others do
+// not answer.
+func direct(links []core.LinkDNS, fallback []netip.Addr) (text string, named bool) {
+	var servers, last []netip.Addr
+	for _, l := range links {
+		if l.Split {
+			last = append(last, l.DNS.Servers...)
+		} else {
+			servers = append(servers, l.DNS.Servers...)
+		}
 	}
 	servers = append(servers, last...)
 	if len(servers) == 0 {
-		for _, s := range fallback {
-			if s, ok := usable(s, ""); ok {
-				servers = append(servers, s)
-			}
-		}
+		servers = fallback
 	}
-	return format(first(domains, maxDomains), first(servers, maxServers)), len(servers) > 0
+	return format(domains(links), first(servers, maxServers)), len(servers) > 0
+}
+
+// domains returns what the file lists of the links' search domains.
+func domains(links []core.LinkDNS) []string {
+	var all []string
+	for _, l := range links {
+		all = append(all, l.DNS.Domains...)
+	}
+	return first(all, maxDomains)
+}
+
+// proxyConfig returns what the proxy should know. A domain is searched and, as
+// the network that named it knows it best, asked there.
+func proxyConfig(links []core.LinkDNS, fallback []netip.Addr, hostname, domain string) dnsproxy.Config {
+	c := dnsproxy.Config{Fallback: servers(fallback), Hostname: hostname, Domain: domain}
+	for _, l := range links {
+		c.Scopes = append(c.Scopes, dnsproxy.Scope{
+			Link: l.Link.Name, Servers: servers(l.DNS.Servers),
+			Search: l.DNS.Domains, Domains: l.DNS.Domains, Split: l.Split,
+		})
+	}
+	return c
+}
+
+func servers(addresses []netip.Addr) []netip.AddrPort {
+	var out []netip.AddrPort
+	for _, s := range addresses {
+		out = append(out, netip.AddrPortFrom(s, port))
+	}
+	return out
 }
 
 // format writes the file as the reference does, the space after each domain

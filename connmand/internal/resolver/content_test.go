@@ -59,7 +59,7 @@ func TestContent(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			got, named := content(tt.links, addrs(strings.Fields(tt.fallback)...))
+			got, named := direct(tidy(tt.links), usableFallback(addrs(strings.Fields(tt.fallback)...)))
 			if got != header+tt.want || named != tt.named {
 				t.Errorf("got %q, %v\nwant %q, %v", got, named, header+tt.want, tt.named)
 			}
@@ -72,7 +72,7 @@ func TestDomainsCannotAddLines(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		l := link("e", "10.0.0.1", "")
 		l.DNS.Domains = rapid.SliceOf(rapid.OneOf(rapid.String(), rapid.SampledFrom([]string{"a\nnameserver 6.6.6.6", "a b", "", "#"}))).Draw(t, "domains")
-		text, _ := content([]core.LinkDNS{l}, nil)
+		text, _ := direct(tidy([]core.LinkDNS{l}), nil)
 		lines := strings.Split(strings.TrimSuffix(strings.TrimPrefix(text, header), "\n"), "\n")
 		if len(lines) == 2 && strings.HasPrefix(lines[0], "search ") {
 			lines = lines[1:]

@@ -3,10 +3,8 @@ package resolver
 import (
 	"context"
 	"log/slog"
-	"net/netip"
 	"os"
 
-	"net.connman/connmand/internal/core"
 	"net.connman/pkg/loop"
 )
 
@@ -15,21 +13,20 @@ const (
 	etcFile = "/etc/resolv.conf"
 )
 
-// File keeps resolv.conf. It implements core.Resolver. Its methods are for the
-// loop, except Close.
-type File struct {
+// file keeps resolv.conf. Its methods are for the loop, except close.
+type file struct {
 	loop    *loop.Loop
 	log     *slog.Logger
 	place   *place // nil: there is nothing to write
-	want    string // "" until there is something to say
-	busy    bool   // place is writing
+	want    string // "": what was there before us
+	busy    bool   // place is at work
 	trouble string // what was logged last
 }
 
-// New returns the keeper of the file at path, which is the value of ResolvConf:
-// "" chooses as the package comment says, /dev/null writes nothing.
-func New(l *loop.Loop, log *slog.Logger, path string) *File {
-	f := &File{loop: l, log: log}
+// newFile returns the keeper of the file at path, which is the value of
+// ResolvConf: "" chooses as the package comment says, /dev/null writes nothing.
+func newFile(l *loop.Loop, log *slog.Logger, path string) *file {
+	f := &file{loop: l, log: log}
 	switch path {
 	case os.DevNull:
 	case "":
@@ -40,49 +37,55 @@ func New(l *loop.Loop, log *slog.Logger, path string) *File {
 	return f
 }
 
-// Set makes the file name the servers and domains of links or, when they have
-// no server, the fallback ones.
-func (f *File) Set(links []core.LinkDNS, fallback []netip.Addr) {
-	text, named := content(links, fallback)
-	if f.place == nil || text == f.want || f.want == "" && !named {
+// set makes text the file's content, or with "" what it was before us.
+func (f *file) set(text string) {
+	if f.place == nil || text == f.want {
 		return
 	}
 	f.want = text
 	if !f.busy {
-		f.write()
+		f.work()
 	}
 }
 
-func (f *File) write() {
+func (f *file) work() {
 	text := f.want
 	f.busy = true
-	work := func(context.Context) (struct{}, error) { return struct{}{}, f.place.write(text) }
+	work := func(context.Context) (struct{}, error) {
+		if text == "" {
+			return struct{}{}, f.place.restore()
+		}
+		return struct{}{}, f.place.write(text)
+	}
 	loop.Go(f.loop, "resolv.conf", work, func(_ struct{}, err error) {
 		f.busy = false
 		f.report(err)
 		if f.want != text {
-			f.write()
+			f.work()
 		}
 	})
 }
 
 // report logs an error unless it is the last one again.
-func (f *File) report(err error) {
+func (f *file) report(err error) {
 	if err == nil {
 		f.trouble = ""
 		return
 	}
 	if what := err.Error(); what != f.trouble {
 		f.trouble = what
-		f.log.Warn("name servers are not written", "error", err)
+		f.log.Warn("name servers are not written", "err", err)
 	}
 }
 
-// Close puts back what the file held before. It blocks; call it after the
-// loop's Wait.
-func (f *File) Close() error {
-	if f.place == nil {
+// close leaves text in the file, or with "" what it held before us. It blocks;
+// call it after the loop's Wait.
+func (f *file) close(text string) error {
+	switch {
+	case f.place == nil:
 		return nil
+	case text == "":
+		return f.place.restore()
 	}
-	return f.place.restore()
+	return f.place.write(text)
 }

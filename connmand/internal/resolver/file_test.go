@@ -11,7 +11,6 @@ import (
 
 	"go.uber.org/goleak"
 
-	"net.connman/connmand/internal/core"
 	"net.connman/pkg/loop"
 )
 
@@ -191,21 +190,30 @@ func TestPlantedTemporaryFile(t *testing.T) {
 	}
 }
 
+func TestRestoreTwice(t *testing.T) {
+	s := newSystem(t)
+	p := s.place(s.etc)
+	for _, original := range []string{"first\n", "second\n"} {
+		write(t, s.etc, original)
+		check(t, p.write(ourText))
+		check(t, p.restore())
+		if got := read(t, s.etc); got != original {
+			t.Errorf("restored %q, want %q", got, original)
+		}
+	}
+}
+
 func TestFileLatestWins(t *testing.T) {
 	s := newSystem(t)
 	l := loop.New(slog.New(slog.DiscardHandler))
-	f := New(l, slog.New(slog.DiscardHandler), "")
+	f := newFile(l, slog.New(slog.DiscardHandler), "")
 	f.place = s.place(s.own)
-	last := link("e", "10.0.0.99", "")
+	const last = header + "nameserver 10.0.0.99\n"
 	l.Post("set", func() {
-		f.Set(nil, nil) // nothing to say: nothing is written
-		if f.busy {
-			t.Error("wrote a file without servers first")
-		}
 		for _, server := range []string{"10.0.0.1", "10.0.0.2", "10.0.0.3"} {
-			f.Set([]core.LinkDNS{link("e", server, "")}, nil)
+			f.set(header + "nameserver " + server + "\n")
 		}
-		f.Set([]core.LinkDNS{last}, nil)
+		f.set(last)
 	})
 	l.AtTurnEnd(func() {
 		if !f.busy {
@@ -214,29 +222,29 @@ func TestFileLatestWins(t *testing.T) {
 	})
 	l.Run(context.Background())
 	l.Wait()
-	if got := read(t, s.own); got != header+"nameserver 10.0.0.99\n" {
+	if got := read(t, s.own); got != last {
 		t.Errorf("wrote %q", got)
 	}
-	f.Set([]core.LinkDNS{last}, nil)
+	f.set(last)
 	if f.busy {
 		t.Error("unchanged content is written again")
 	}
-	check(t, f.Close())
+	check(t, f.close(""))
 }
 
 func TestFileLogsTroubleOnce(t *testing.T) {
 	s := newSystem(t)
 	l := loop.New(slog.New(slog.DiscardHandler))
-	f := New(l, slog.New(slog.NewTextHandler(s.log, nil)), filepath.Join(filepath.Dir(s.own), "missing", "resolv.conf"))
-	servers := []string{"10.0.0.1", "10.0.0.2", "10.0.0.3"}
+	f := newFile(l, slog.New(slog.NewTextHandler(s.log, nil)), filepath.Join(filepath.Dir(s.own), "missing", "resolv.conf"))
+	texts := []string{header + "# 1\n", header + "# 2\n", header + "# 3\n"}
 	l.AtTurnEnd(func() {
 		switch {
 		case f.busy:
-		case len(servers) == 0:
+		case len(texts) == 0:
 			l.Quit()
 		default:
-			f.Set([]core.LinkDNS{link("e", servers[0], "")}, nil)
-			servers = servers[1:]
+			f.set(texts[0])
+			texts = texts[1:]
 		}
 	})
 	l.Post("begin", func() {})
@@ -248,10 +256,10 @@ func TestFileLogsTroubleOnce(t *testing.T) {
 }
 
 func TestDevNullWritesNothing(t *testing.T) {
-	f := New(loop.New(slog.New(slog.DiscardHandler)), slog.New(slog.DiscardHandler), os.DevNull)
-	f.Set([]core.LinkDNS{link("e", "10.0.0.1", "")}, nil)
+	f := newFile(loop.New(slog.New(slog.DiscardHandler)), slog.New(slog.DiscardHandler), os.DevNull)
+	f.set(ourText)
 	if f.busy {
 		t.Error("writes")
 	}
-	check(t, f.Close())
+	check(t, f.close(""))
 }

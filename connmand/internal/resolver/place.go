@@ -91,12 +91,20 @@ func sameFile(a, b string) bool {
 	return errA == nil && errB == nil && os.SameFile(x, y)
 }
 
-// restore puts back what was there before the first write. What another program
-// has written since stays.
+// restore puts back what was there before the first write, so that the next
+// one is a first again. What another program has written since stays.
 func (p *place) restore() error {
 	if p.path == "" {
 		return nil
 	}
+	if err := p.putBack(); err != nil {
+		return err
+	}
+	p.path, p.before = "", nil
+	return nil
+}
+
+func (p *place) putBack() error {
 	now, err := os.ReadFile(p.path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("cannot restore %s: %w", p.path, err)
