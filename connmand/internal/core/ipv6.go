@@ -27,6 +27,7 @@ type ipv6 struct {
 	stateful  bool // dhcp asks for addresses
 	deaf      bool // no DHCPv6 server answered
 	lease     *Lease6
+	leasedAt  time.Time // when lease was reported
 
 	awaits   map[netip.Addr]func()
 	verdicts map[netip.Addr]bool // false: another machine has the address
@@ -138,8 +139,13 @@ func (v *ipv6) setInfo(info *RouterInfo) {
 }
 
 // followFlags runs DHCPv6 as routers ask for it. A client that has addresses
-// goes on with them, whatever routers say meanwhile (RFC 4862, 5.5.2).
+// goes on with them, whatever routers say meanwhile (RFC 4862, 5.5.2). Prefixes
+// are asked for wherever there is DHCPv6 (RFC 7084, WPD-7), if there is a use for
+// them.
 func (v *ipv6) followFlags() {
+	if v.info == nil {
+		return
+	}
 	wanted := v.info.Managed || v.info.Other
 	switch {
 	case v.dhcp != nil && v.stateful && v.lease != nil:
@@ -155,20 +161,22 @@ func (v *ipv6) followFlags() {
 	s := v.s
 	v.stateful, v.deaf = v.info.Managed, false
 	v.dhcp = s.m.ports.DHCP6.Start(DHCP6Request{
-		Link: s.Device().Link, DUID: s.duid(), Stateful: v.stateful, Last: s.settings.LastAddress6,
+		Link: s.Device().Link, DUID: s.duid(), Last: s.settings.LastAddress6,
+		Stateful: v.stateful, Prefixes: s.m.sharing(),
 	}, v.onDHCP)
 }
 
 func (v *ipv6) onDHCP(e DHCP6Event) {
 	switch e := e.(type) {
 	case DHCP6Bound:
-		v.change(func() { v.lease = &e.Lease })
+		v.change(func() { v.lease, v.leasedAt = &e.Lease, v.s.m.loop.Now() })
 		if len(e.Lease.Addresses) > 0 {
 			v.s.rememberAddress6(e.Lease.Addresses[0].Address)
 		}
 		v.update("DHCPv6 lease")
 	case DHCP6Lost:
 		v.change(func() { v.lease = nil })
+		v.followFlags() // which may have changed while there was a lease
 		v.update("DHCPv6 lease lost")
 	case DHCP6NoAnswer:
 		v.deaf = true
@@ -179,8 +187,9 @@ func (v *ipv6) onDHCP(e DHCP6Event) {
 // change lets edit change what the network said and marks what that changes.
 func (v *ipv6) change(edit func()) {
 	s := v.s
-	servers, domains, timeservers := v.dns().Servers, v.dns().Domains, v.timeservers()
+	servers, domains, timeservers, prefixes := v.dns().Servers, v.dns().Domains, v.timeservers(), s.DelegatedPrefixes()
 	edit()
+	s.tellPrefixes(prefixes)
 	if !slices.Equal(servers, v.dns().Servers) {
 		if s.state.Connected() { // before, none are in use
 			s.mark(PropNameservers)

@@ -249,6 +249,9 @@ func TestFlagsRunDHCPv6(t *testing.T) {
 		}
 		w.do(func() { stateful.report(DHCP6Lost{}) })
 		w.wantState("eth0", Configuration)
+		if !stateful.stopped {
+			t.Fatal("addresses are asked for that no router speaks of any more")
+		}
 	})
 }
 
