@@ -136,13 +136,7 @@ func TestDuplicateAddress(t *testing.T) {
 	w.addAddr(w.bridge, slaac+"/64")
 	w.dnsmasq(slaacOnly)
 	w.start()
-	must(t, lab.Eventually(patience, func() error {
-		out := w.ip("-6", "addr", "show", "dev", "eth0")
-		if strings.Contains(out, slaac) && !strings.Contains(out, "dadfailed") || !strings.Contains(w.log(), "in use by another machine") {
-			return fmt.Errorf("not noticed: %s", out)
-		}
-		return nil
-	}))
+	w.waitConflict(slaac)
 	if d := w.ipv6(); len(d) != 0 {
 		t.Errorf("shown: %v", d)
 	}

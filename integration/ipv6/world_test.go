@@ -140,11 +140,17 @@ func (w *world) web() {
 	w.t.Cleanup(func() { server.Close(); <-served })
 }
 
-// start runs the daemon and waits for its first answer.
+// start runs our daemon and waits for its first answer.
 func (w *world) start(args ...string) {
 	w.t.Helper()
+	w.run(lab.Ours(), args...)
+}
+
+// run runs a daemon and waits for its first answer.
+func (w *world) run(m lab.Manager, args ...string) {
+	w.t.Helper()
 	var err error
-	w.daemon, err = lab.Ours().Run(w.machine, w.bus, args...)
+	w.daemon, err = m.Run(w.machine, w.bus, args...)
 	must(w.t, err)
 	must(w.t, lab.Eventually(patience, func() error {
 		return w.call("/", "net.connman.Manager.GetProperties").Err
@@ -221,6 +227,23 @@ func (w *world) waitAddress(address string) (found netlink.Addr) {
 		return fmt.Errorf("no %s among %v", address, list)
 	}))
 	return found
+}
+
+// waitConflict waits until the daemon found that another machine has an
+// address, and has it out of use.
+func (w *world) waitConflict(address string) {
+	w.t.Helper()
+	must(w.t, lab.Eventually(patience, func() error {
+		for line := range strings.Lines(w.ip("-6", "addr", "show", "dev", "eth0")) {
+			if strings.Contains(line, address+"/") && !strings.Contains(line, "dadfailed") {
+				return fmt.Errorf("in use: %s", line)
+			}
+		}
+		if !strings.Contains(w.log(), "in use by another machine") || !strings.Contains(w.log(), address) {
+			return errors.New("not noticed: " + w.log())
+		}
+		return nil
+	}))
 }
 
 // waitNoAddress waits until the machine has no global IPv6 address.
