@@ -36,20 +36,24 @@ import (
 
 const (
 	busName = "net.connman"
-	// dialTimeout is how long the bus may take to let us in.
-	dialTimeout = 10 * time.Second
+	// joinTimeout is how long the bus may take to let us in and then to give
+	// us the name.
+	joinTimeout = 10 * time.Second
 	// freeAfter is when the memory that starting took is given back.
 	freeAfter = 8 * time.Second
 )
 
 // daemon is all that runs.
 type daemon struct {
-	loop *loop.Loop
-	log  *slog.Logger
-	core *core.Manager
-	// resolver has names resolved.
+	loop     *loop.Loop
+	log      *slog.Logger
+	core     *core.Manager
+	links    *link.Table
+	names    *hostname.Names
 	resolver *resolver.Resolver
-	failure  error // why it ends, nil when it was told to
+	named    bool           // the bus name is ours
+	early    []kernel.Event // what the kernel reported before that
+	failure  error          // why it ends, nil when it was told to
 	// detached says that the network stays as it is for the next run.
 	detached bool
 
@@ -57,7 +61,8 @@ type daemon struct {
 }
 
 // assemble makes the parts and joins them. The order matters for speed: what
-// callers see first comes first.
+// callers see first comes first. Nothing on the machine is changed before the
+// bus name is ours, see begin: the network may be another's.
 func assemble(o options, cfg config.Config, log *slog.Logger) (*daemon, error) {
 	d := &daemon{loop: loop.New(log), log: log}
 	if err := d.build(o, cfg); err != nil {
@@ -75,9 +80,6 @@ func (d *daemon) build(o options, cfg config.Config) error {
 	}
 	d.own(conn)
 	conn.Flush() // callers find us from now on, and are served as soon as the loop runs
-	if err := os.MkdirAll(settings.DefaultDir, 0o755); err != nil {
-		return fmt.Errorf("cannot keep settings: %w", err)
-	}
 	store, global, err := settings.Open(d.loop, log, settings.DefaultDir)
 	if err != nil {
 		return err
@@ -88,12 +90,12 @@ func (d *daemon) build(o options, cfg config.Config) error {
 		return err
 	}
 	links := link.New(d.loop, netlink, log)
-	names, err := hostname.New(log)
-	if err != nil {
+	d.links = links
+	if d.names, err = hostname.New(log); err != nil {
 		return err
 	}
 	d.resolver = d.newResolver(o, cfg, conn)
-	names.OnChange(d.resolver.SetNames)
+	d.names.OnChange(d.resolver.SetNames)
 	conflicts := acd.New(d.loop, log)
 	d.core = core.New(d.loop, log, cfg.Config, core.Ports{
 		Links: links,
@@ -109,21 +111,35 @@ func (d *daemon) build(o options, cfg config.Config) error {
 		LinkLocal:       ipv4ll.New(d.loop, conflicts),
 		Prober:          online.New(d.loop, version),
 		Resolver:        d.resolver,
-		Hostnames:       names,
+		Hostnames:       d.names,
 		Storage:         store,
 		Agents:          busapi.NewAgents(conn),
 	}, global)
 	if _, err := busapi.New(conn, d.loop, log, d.core); err != nil {
 		return err
 	}
-	d.runKernel(netlink, links)
+	d.runKernel(netlink)
 	if o.uses("ethernet") {
 		ethernet.Start(d.core, links, d.filter(o, cfg), log)
 	}
-	d.watchProvisioning()
 	d.watchClock()
 	d.tellLimits(o)
 	return nil
+}
+
+// begin goes to work, as the name is ours.
+func (d *daemon) begin() {
+	if err := os.MkdirAll(settings.DefaultDir, 0o755); err != nil {
+		d.fail(fmt.Errorf("cannot keep settings: %w", err))
+		return
+	}
+	d.named = true
+	d.names.Begin()
+	d.resolver.Begin()
+	d.watchProvisioning()
+	d.links.Deliver(d.early)
+	d.early = nil
+	d.ready()
 }
 
 // newResolver has names resolved as the command line and then the configuration
@@ -164,7 +180,7 @@ func (d *daemon) close() {
 }
 
 func (d *daemon) dial() (*bus.Conn, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), dialTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), joinTimeout)
 	defer cancel()
 	conn, err := bus.Begin(ctx, d.loop, d.log, "")
 	if err != nil {
@@ -178,27 +194,32 @@ func (d *daemon) dial() (*bus.Conn, error) {
 // own asks for the bus name. Without it nobody finds the daemon, so it ends
 // when the name cannot be had.
 func (d *daemon) own(conn *bus.Conn) {
+	patience := d.loop.After("bus name", joinTimeout, func() {
+		d.fail(fmt.Errorf("the bus has not answered for %v; is dbus-daemon stuck? restart it", joinTimeout))
+	})
 	conn.RequestName(busName, func(err error) {
+		patience.Stop()
 		var taken *bus.NameTakenError
 		switch {
+		case d.failure != nil: // the end has begun
 		case errors.As(err, &taken):
 			d.fail(fmt.Errorf("%w; stop that one first, two network managers would undo each other's work", err))
 		case err != nil:
-			d.fail(fmt.Errorf("cannot own the bus name %s: %w; does the bus policy allow it?", busName, err))
+			d.fail(fmt.Errorf("%w; does the bus policy allow it?", err))
 		default:
-			d.ready()
+			d.begin()
 		}
 	})
 }
 
-// runKernel has what the kernel reports delivered to the loop.
-func (d *daemon) runKernel(netlink *kernel.Netlink, links *link.Table) {
+// runKernel has what the kernel reports delivered on the loop.
+func (d *daemon) runKernel(netlink *kernel.Netlink) {
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
 		err := netlink.Run(ctx, func(events []kernel.Event) {
-			d.loop.Post("kernel", func() { links.Deliver(events) })
+			d.loop.Post("kernel", func() { d.deliver(events) })
 		})
 		if ctx.Err() == nil {
 			d.loop.Post("kernel gone", func() { d.fail(err) })
@@ -209,6 +230,16 @@ func (d *daemon) runKernel(netlink *kernel.Netlink, links *link.Table) {
 		<-ended
 		netlink.Close()
 	})
+}
+
+// deliver takes in what the kernel reported. Until the name is ours it is only
+// kept: who knows a link may change it.
+func (d *daemon) deliver(events []kernel.Event) {
+	if d.named {
+		d.links.Deliver(events)
+	} else {
+		d.early = append(d.early, events...)
+	}
 }
 
 // filter says which links are to be left alone: those the user named, and the

@@ -38,7 +38,7 @@ type kernel struct {
 
 // New returns the machine's names. Its own host name is the one in
 // /etc/hostname, which a killed daemon has not changed, or else the present
-// one; a machine without any is called localhost from now on.
+// one, or localhost.
 func New(log *slog.Logger) (*Names, error) {
 	var u unix.Utsname
 	if err := unix.Uname(&u); err != nil {
@@ -60,10 +60,14 @@ func newNames(log *slog.Logger, k kernel, host, domain, file string) *Names {
 	if n.host.own == "" || n.host.own == unset {
 		n.host.own = "localhost"
 	}
-	if host == "" || host == unset {
+	return n
+}
+
+// Begin calls a machine that has no host name by its own one.
+func (n *Names) Begin() {
+	if n.host.current == "" || n.host.current == unset {
 		n.SetHostname("")
 	}
-	return n
 }
 
 // fileName returns the name that hostname(5) text holds, "" if none.

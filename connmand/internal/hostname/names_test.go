@@ -53,6 +53,10 @@ func TestOwnName(t *testing.T) {
 	for _, tt := range tests {
 		var calls []string
 		n := recorded(&calls, tt.host, "", tt.file)
+		if len(calls) > 0 {
+			t.Errorf("%q, file %q: did %q before it began", tt.host, tt.file, calls)
+		}
+		n.Begin()
 		if n.Hostname() != tt.want || strings.Join(calls, ",") != tt.set {
 			t.Errorf("%q, file %q: name %q, did %q; want %q, %q", tt.host, tt.file, n.Hostname(), calls, tt.want, tt.set)
 		}

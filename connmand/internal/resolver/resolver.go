@@ -57,6 +57,7 @@ type Config struct {
 type Resolver struct {
 	Config
 	file  *file
+	begun bool
 	known bool // whether the service runs
 	runs  bool
 
@@ -67,16 +68,23 @@ type Resolver struct {
 	domain   string
 }
 
-// New returns a resolver that knows no servers yet.
+// New returns a resolver that knows no servers yet, and changes nothing on the
+// machine until Begin.
 func New(c Config) *Resolver {
 	r := &Resolver{Config: c, file: newFile(c.Loop, c.Log, c.File)}
 	r.local.r = r
 	if c.Backend == Auto || c.Backend == System {
 		c.Service.Watch(r.serviceRuns)
 	} else {
-		c.Loop.Post("name resolution", func() { r.known = true; r.apply() })
+		r.known = true
 	}
 	return r
+}
+
+// Begin has names resolved from now on.
+func (r *Resolver) Begin() {
+	r.begun = true
+	r.apply()
 }
 
 // Set replaces the links, in service order, and the fallback servers for when
@@ -108,7 +116,7 @@ func (r *Resolver) serviceRuns(runs bool) {
 // apply brings what is known to who resolves names.
 func (r *Resolver) apply() {
 	switch {
-	case !r.known:
+	case !r.begun || !r.known:
 	case r.Backend == System || r.Backend == Auto && r.runs:
 		r.local.close()
 		r.file.set("")

@@ -90,6 +90,7 @@ func newMachine(t *testing.T, backend Backend) *machine {
 		Server: &m.server, Service: &m.service, Multicast: func(can bool) { m.mdns = can },
 	})
 	m.r.file.place = m.place(m.etc)
+	m.l.Post("begin", m.r.Begin)
 	m.l.AtTurnEnd(func() {
 		select {
 		case m.turn <- struct{}{}:
@@ -182,6 +183,24 @@ func TestProxyLeavesServers(t *testing.T) {
 	}
 }
 
+// What is said before Begin waits for it.
+func TestNothingBeforeBegin(t *testing.T) {
+	server := &fakeServer{}
+	log := slog.New(slog.DiscardHandler)
+	l := loop.New(log)
+	r := New(Config{Loop: l, Log: log, Backend: Proxy, File: os.DevNull, Server: server, Service: &fakeService{}})
+	r.SetNames("box", "home.test")
+	r.Set([]core.LinkDNS{link("eth0", "10.0.0.1", "")}, nil)
+	if r.local.state != closed {
+		t.Error("the proxy is opened before the resolver begins")
+	}
+	r.Begin()
+	l.Wait()
+	if got := server.listening(); !slices.Equal(got, []string{at4, at6}) {
+		t.Errorf("the proxy listens at %q", got)
+	}
+}
+
 func TestPortTaken(t *testing.T) {
 	m := newMachine(t, Auto)
 	m.server.take("127.0.0.1", true)
@@ -220,14 +239,18 @@ func TestServiceComesAndGoes(t *testing.T) {
 		}
 		m.do(func() { m.service.report(true) })
 		m.until(original)
-		if len(m.service.links) != 1 || !m.mdns {
-			t.Errorf("told %v, multicast %v", m.service.links, m.mdns)
+		m.do(func() {
+			if len(m.service.links) != 1 || !m.mdns {
+				t.Errorf("told %v, multicast %v", m.service.links, m.mdns)
+			}
+		})
+	}
+	m.do(func() {
+		m.r.Stop()
+		if m.service.links != nil {
+			t.Errorf("left %v", m.service.links)
 		}
-	}
-	m.do(m.r.Stop)
-	if m.service.links != nil {
-		t.Errorf("left %v", m.service.links)
-	}
+	})
 }
 
 // However fast it comes and goes, the end is what counts.
