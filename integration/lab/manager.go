@@ -43,7 +43,7 @@ func Ours() Manager {
 		Name:    "connmand",
 		Path:    filepath.Join(os.Getenv("CONNMAN_BIN"), "connmand"),
 		BusName: "net.connman",
-		args:    []string{"-n", "-r"},
+		args:    []string{"-n"},
 		files:   connmanFiles,
 	}
 }

@@ -224,7 +224,7 @@ func TestGarbageFromTheServer(t *testing.T) {
 		}
 		return reply
 	})
-	w.startOnline()
+	w.startOnline("-r")
 	w.untilAddress(0, "10.77.1.0/20")
 	w.until("resolv.conf", func() error {
 		return expect("resolv.conf", w.resolv(), "search home.test\nnameserver 10.77.0.1")

@@ -23,7 +23,7 @@ func manual(address, netmask, gateway string) dict {
 func TestStaticIPv4(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, 1, nil)
-	w.startOnline()
+	w.startOnline("-r")
 	from := w.recorder.Mark()
 	w.set(0, "IPv4.Configuration", manual("10.77.3.3", "255.255.240.0", "10.77.0.1"))
 	w.untilState(0, "ready") // without a name server there is no going online
@@ -161,7 +161,7 @@ func TestResolvConfGoesWhereItIsRead(t *testing.T) {
 			w := newWorld(t, 1, nil)
 			w.shell(c.prepare)
 			w.configure("[General]\n" + c.config)
-			w.startOnline()
+			w.startOnline("-r")
 			w.until(c.file, func() error {
 				return expect(c.file, settingsLines(w.read(c.file)), []string{"search home.test", "nameserver 10.77.0.1"})
 			})
@@ -171,7 +171,7 @@ func TestResolvConfGoesWhereItIsRead(t *testing.T) {
 		t.Parallel()
 		w := newWorld(t, 1, nil)
 		w.shell("rm /etc/resolv.conf; echo foreign >/run/stub; ln -s /run/stub /etc/resolv.conf")
-		w.startOnline()
+		w.startOnline("-r")
 		w.untilLogged("/etc/resolv.conf", "/run/stub")
 		must(t, expect("foreign file", w.read("/run/stub"), "foreign\n"))
 	})

@@ -106,7 +106,7 @@ func TestCableInBringsTheMachineOnline(t *testing.T) {
 func TestCableOutTakesEverythingBack(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, 1, nil)
-	w.startOnline()
+	w.startOnline("-r")
 	from := w.recorder.Mark()
 	must(t, w.Unplug())
 	w.waitSignal(from, "ServicesChanged", "@aav []", "@ao", w.serviceID(0))

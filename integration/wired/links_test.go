@@ -45,7 +45,7 @@ func (w *world) resolv() string {
 func TestLinkDeletedByAnotherProgram(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, 1, nil)
-	w.startOnline()
+	w.startOnline("-r")
 	from := w.recorder.Mark()
 	must(t, w.Machine.Netlink.LinkDel(w.Links[0].Link))
 	w.waitSignal(from, "TechnologyRemoved", ethernetPath)
