@@ -3,6 +3,7 @@ package core
 import (
 	"net/netip"
 	"slices"
+	"time"
 )
 
 // sharing reports whether the machine is to share its connection: whether a
@@ -41,7 +42,7 @@ func (s *Service) tellPrefixes(before []DelegatedPrefix) {
 	now := s.DelegatedPrefixes()
 	for _, p := range now {
 		if !has(before, p.Prefix) {
-			s.m.log.Info("prefix delegated", "service", s.id, "prefix", p.Prefix, "valid", p.Valid)
+			s.m.log.Info("prefix delegated", "service", s.id, "prefix", p.Prefix, "valid", p.Valid.Round(time.Second))
 		}
 	}
 	for _, p := range before {
