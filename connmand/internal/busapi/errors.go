@@ -25,6 +25,7 @@ var errorNames = []struct {
 	{core.ErrAlreadyConnected, bus.ErrAlreadyConnected},
 	{core.ErrNotConnected, bus.ErrNotConnected},
 	{core.ErrInProgress, bus.ErrInProgress},
+	{core.ErrPassphraseRequired, bus.ErrPassphraseRequired},
 	{core.ErrNoCarrier, bus.ErrNoCarrier},
 	{core.ErrAborted, bus.ErrOperationAborted},
 	{core.ErrTimeout, bus.ErrOperationTimeout},

@@ -93,6 +93,10 @@ func property(c core.Change) (name string, value any) {
 		return connman.ServiceState, string(c.State)
 	case core.PropError:
 		return connman.ServiceError, string(s.Failure())
+	case core.PropSecurity:
+		return connman.ServiceSecurity, list(s.Security())
+	case core.PropStrength:
+		return connman.ServiceStrength, s.Strength()
 	case core.PropFavorite:
 		return connman.ServiceFavorite, s.Favorite()
 	case core.PropImmutable:
@@ -142,10 +146,13 @@ func serviceProperties(s *core.Service) bus.Dict {
 	d := make(bus.Dict, 0, 28)
 	add := func(key string, value any) { d = append(d, bus.Entry{Key: key, Value: value}) }
 	add(connman.ServiceType, string(s.Type()))
-	add(connman.ServiceSecurity, []string{})
+	add(connman.ServiceSecurity, list(s.Security()))
 	add(connman.ServiceState, string(s.State()))
 	if f := s.Failure(); f != core.NoFailure {
 		add(connman.ServiceError, string(f))
+	}
+	if strength := s.Strength(); strength > 0 {
+		add(connman.ServiceStrength, strength)
 	}
 	add(connman.ServiceFavorite, s.Favorite())
 	add(connman.ServiceImmutable, s.Immutable())

@@ -79,5 +79,6 @@ func (t technology) SetProperty(call *bus.Call, name string, value bus.Variant) 
 	}
 }
 
-// Scan has nothing to look for on a technology of wires.
-func (t technology) Scan(call *bus.Call) { answer(call, core.ErrNotSupported) }
+func (t technology) Scan(call *bus.Call) {
+	t.t.Scan(func(err error) { answer(call, err) })
+}

@@ -25,7 +25,11 @@ func (r *retry) schedule() {
 	if !r.s.AutoConnect() || r.s.ignore {
 		return
 	}
-	r.wait = min(max(firstRetry, 2*r.wait), lastRetry)
+	first, last := firstRetry, lastRetry
+	if r.s.access.rejected {
+		first, last = firstRejectedRetry, lastRejectedRetry
+	}
+	r.wait = min(max(first, 2*r.wait), last)
 	r.timer.Stop()
 	r.timer = r.s.m.loop.After("retry "+r.s.id, r.wait, func() {
 		if s := r.s; s.state == Failed || s.state == Idle {
@@ -34,6 +38,17 @@ func (r *retry) schedule() {
 			}
 		}
 	})
+}
+
+// Resumed has every service tried again at once that failed: the machine slept
+// and may be somewhere else now.
+func (m *Manager) Resumed() {
+	for _, s := range m.services {
+		if s.state == Failed && s.AutoConnect() && !s.ignore {
+			s.retry.reset()
+			s.ClearError()
+		}
+	}
 }
 
 func (r *retry) stop() { r.timer.Stop() }
@@ -62,6 +77,9 @@ func (m *Manager) runAutoConnect() {
 // the technologies that are always connected, those preferred to all that are
 // connected, and anything while nothing else is.
 func (m *Manager) mayAutoConnect(s *Service) bool {
+	if s.kind == Wifi && s.deviceBusy() {
+		return false
+	}
 	if !m.cfg.SingleConnected {
 		if s.kind == Ethernet || s.kind == Gadget || slices.Contains(m.cfg.AlwaysConnected, s.kind) {
 			return true

@@ -7,7 +7,9 @@ type Property uint8
 // The properties, in the order of the API's documents.
 const (
 	PropState Property = iota
+	PropSecurity
 	PropError
+	PropStrength
 	PropFavorite
 	PropImmutable
 	PropAutoConnect

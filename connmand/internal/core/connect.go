@@ -1,6 +1,7 @@
 package core
 
 import (
+	"errors"
 	"slices"
 	"time"
 )
@@ -34,6 +35,18 @@ func (s *Service) connect(reason connectReason) error {
 	case !s.ipv4.enabled() && !s.ipv6.enabled(), !s.network.device.powered:
 		return ErrNoCarrier
 	}
+	if err := s.access.unable(); err != nil {
+		return err
+	}
+	if s.hidden() || s.access.missing() || s.access.rejected && reason == reasonUser {
+		if reason != reasonUser {
+			return ErrPassphraseRequired
+		}
+		return s.access.question()
+	}
+	if s.takeDevice(reason) {
+		return nil
+	}
 	s.cancelReport()
 	s.setFailure(NoFailure)
 	s.reason = reason
@@ -53,9 +66,12 @@ func (s *Service) join() {
 		return
 	}
 	s.setStates(Association, "connect")
-	s.network.driver.Connect(func(err error) {
+	s.network.driver.Connect(s.access.credentials(), func(err error) {
 		switch {
 		case s.state != Association:
+		case errors.Is(err, ErrRejected):
+			s.m.log.Warn("network rejects the credentials", "service", s.id)
+			s.fail(s.access.refused())
 		case err != nil:
 			s.m.log.Warn("cannot join network", "service", s.id, "err", err)
 			s.fail(ConnectFailed)
@@ -92,6 +108,7 @@ func (s *Service) part() {
 func (s *Service) Disconnect(done func(error)) {
 	s.ignore = true
 	s.retry.stop()
+	s.withdraw()
 	switch {
 	case s.state.Connected(), s.state.Connecting():
 		s.leave("user", func() { done(nil) })
@@ -132,6 +149,7 @@ func (s *Service) left(reason string) {
 func (s *Service) abandon(reason string) {
 	s.retry.stop()
 	s.cancelReport()
+	s.withdraw()
 	if s.state.Connected() || s.state.Connecting() {
 		s.endProtocols(false)
 		s.answer(ErrAborted)
@@ -159,6 +177,11 @@ func (s *Service) fail(reason Failure) {
 	s.part()
 	s.clear()
 	s.applyLink(nil)
+	s.refuse(reason)
+}
+
+// refuse goes to the failure state.
+func (s *Service) refuse(reason Failure) {
 	s.setFailure(reason)
 	s.setStates(Failed, string(reason))
 	if s.reason == reasonUser && s.reportFailure() {
@@ -218,6 +241,8 @@ func (s *Service) Remove() error {
 	}
 	s.abandon("removed by the user")
 	s.favorite, s.stored, s.settingsDirty = false, false, false
+	s.settings.Passphrase = ""
+	s.access = access{s: s}
 	s.mark(PropFavorite)
 	s.mark(PropAutoConnect)
 	s.m.ports.Storage.RemoveService(s.id)
@@ -332,6 +357,8 @@ func (s *Service) updateState(reason string) {
 
 func (s *Service) connected() {
 	s.timeout.Stop()
+	s.connectedAt = s.m.loop.Now()
+	s.access.served()
 	s.retry.reset()
 	s.setFailure(NoFailure)
 	s.answer(nil)

@@ -26,7 +26,8 @@ type Device struct {
 	info     DeviceInfo
 	driver   DeviceDriver
 	networks []*Network
-	powered  bool // or being powered
+	powered  bool  // or being powered
+	sought   *seek // a hidden network that the user named
 	removed  bool
 }
 
@@ -136,8 +137,9 @@ func (d *Device) shutdown(done func()) {
 // NetworkDriver is the part of a bearer that joins one network. A network that
 // is joined by being plugged in has none.
 type NetworkDriver interface {
-	// Connect joins the network on the link level; done hears the outcome.
-	Connect(done func(error))
+	// Connect joins the network on the link level, with credentials where it
+	// wants some; done hears the outcome, ErrRejected if they are wrong.
+	Connect(c Credentials, done func(error))
 	// Disconnect leaves it. A Connect under way does not report any more.
 	Disconnect()
 }
@@ -147,15 +149,18 @@ type NetworkInfo struct {
 	Ident string // identifies the network among those of its type
 	Group string // "cable" and the like; identifier and group name the service
 	Name  string
+	// Wireless is set for networks of the type wifi.
+	Wireless Wireless
 }
 
 // Network is something that a device can be connected to.
 type Network struct {
-	device  *Device
-	info    NetworkInfo
-	driver  NetworkDriver
-	service *Service
-	removed bool
+	device   *Device
+	info     NetworkInfo
+	driver   NetworkDriver
+	service  *Service
+	removed  bool
+	strength uint8
 }
 
 // ServiceID is the name of the network's service in object paths and in the

@@ -42,6 +42,7 @@ type Manager struct {
 	services     []*Service // in the order shown to users
 	specs        []ServiceSpec
 	agents       agents
+	hidden       []string // SSIDs to ask for by name
 	fallbackDNS  []netip.Addr
 
 	changes   []Change

@@ -50,6 +50,9 @@ func (m *Manager) compare(a, b *Service) int {
 	if c := cmp.Compare(rank(a.kind), rank(b.kind)); c != 0 {
 		return c
 	}
+	if c := cmp.Compare(b.Strength(), a.Strength()); c != 0 {
+		return c
+	}
 	return strings.Compare(a.settings.Name, b.settings.Name)
 }
 

@@ -78,7 +78,7 @@ func (DHCPNoAnswer) dhcpEvent() {}
 // Conflict says who else uses an address. It is valid when Address is.
 type Conflict struct {
 	Address netip.Addr
-	Holder  HardwareAddr
+	Holder  HardwareAddr // "" when the kernel found it, which does not say
 }
 
 // DHCPRequest says what a client should ask for.
@@ -236,6 +236,11 @@ type ServiceSettings struct {
 	Proxy       netcfg.ProxyConfig
 	MDNS        bool
 
+	// Of wireless services.
+	SSID       string // as it is on the air
+	Hidden     bool   // the network does not tell its SSID
+	Passphrase logx.Secret
+
 	ConfigFile  string // provisioning file and group that made the service
 	ConfigEntry string
 }
@@ -284,6 +289,10 @@ type AgentCaller interface {
 	// ReportError tells the user that connecting service failed; retry is the
 	// user's wish to try again.
 	ReportError(a AgentID, service string, reason string, timeout time.Duration, done func(retry bool, err error)) (cancel func())
+	// RequestInput asks the user for fields that are missing for service. The
+	// error is ErrAborted when the user does not want to say, ErrTimeout when
+	// there is no answer that can be used.
+	RequestInput(a AgentID, service string, fields []InputField, timeout time.Duration, done func(Input, error)) (cancel func())
 	// Release tells the agent that it is no longer registered.
 	Release(a AgentID)
 }

@@ -57,7 +57,11 @@ func (m *Manager) serviceFor(spec *ServiceSpec, claimed map[*Service]*ServiceSpe
 func (spec *ServiceSpec) matches(s *Service) bool {
 	link := s.Device().Link
 	switch {
-	case spec.Type != s.kind || spec.Type != Ethernet:
+	case spec.Type != s.kind:
+		return false
+	case s.kind == Wifi && !spec.Wifi.matches(s.network.info.Wireless):
+		return false
+	case s.kind != Wifi && s.kind != Ethernet:
 		return false
 	case spec.MAC != "":
 		return spec.MAC == link.Addr
@@ -65,6 +69,11 @@ func (spec *ServiceSpec) matches(s *Service) bool {
 		return spec.DeviceName == link.Name
 	}
 	return true
+}
+
+// matches reports whether the specification is about the network.
+func (spec *WifiSpec) matches(w Wireless) bool {
+	return string(spec.SSID) == w.SSID && Security(spec.Security) == w.Security
 }
 
 // applySpec makes the service what the specification says. Applied again

@@ -39,14 +39,16 @@ type Service struct {
 	immutable bool
 	ignore    bool // the user disconnected it: no connecting by itself
 
-	reason  connectReason
-	pending func(error)   // the caller of Connect
-	timeout *loop.Timer   // ends an attempt to connect
-	retry   retry         // for attempts that failed
-	online  onlineCheck   // of the way to the Internet
-	report  func()        // cancels the error report to an agent
-	leaving []func()      // wait for the disconnect under way
-	applied appliedConfig // what the link was last told to have
+	reason      connectReason
+	pending     func(error)   // the caller of Connect
+	timeout     *loop.Timer   // ends an attempt to connect
+	access      access        // to a wireless network
+	retry       retry         // for attempts that failed
+	online      onlineCheck   // of the way to the Internet
+	report      func()        // cancels the error report to an agent
+	leaving     []func()      // wait for the disconnect under way
+	applied     appliedConfig // what the link was last told to have
+	connectedAt time.Time     // by the loop's clock
 
 	conflict     Conflict
 	conflictTime time.Time
@@ -73,6 +75,7 @@ func (m *Manager) addService(n *Network, settings ServiceSettings, found bool) {
 	s.ipv6.init(s)
 	s.online.init(s)
 	s.retry.s = s
+	s.access.s = s
 	s.settings.Name = n.info.Name
 	s.favorite = found && (settings.Favorite || s.kind == Ethernet) || slices.Contains(m.cfg.DefaultFavorite, s.kind)
 	if s.settings.AutoConnect == nil {
@@ -86,6 +89,7 @@ func (m *Manager) addService(n *Network, settings ServiceSettings, found bool) {
 	m.changes = append(m.changes, Change{Kind: ServiceAdded, Service: s})
 	m.provision()
 	m.autoConnect()
+	n.device.found(s)
 }
 
 // remove takes the service away because its network is gone.

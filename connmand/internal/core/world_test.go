@@ -413,6 +413,8 @@ func (f *fakeStore) Sync(done func())            { f.synced++; f.loop.Post("sync
 type fakeAgent struct {
 	asked    []string
 	answer   func(bool, error)
+	fields   []InputField // last asked for
+	input    func(Input, error)
 	released int
 }
 
@@ -420,6 +422,12 @@ func (f *fakeAgent) ReportError(_ AgentID, service, reason string, _ time.Durati
 	f.asked = append(f.asked, service+" "+reason)
 	f.answer = done
 	return func() { f.answer = nil }
+}
+
+func (f *fakeAgent) RequestInput(_ AgentID, service string, fields []InputField, _ time.Duration, done func(Input, error)) func() {
+	f.asked = append(f.asked, service+" input")
+	f.fields, f.input = fields, done
+	return func() { f.input = nil }
 }
 
 func (f *fakeAgent) Release(AgentID) { f.released++ }

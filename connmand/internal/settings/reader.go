@@ -1,6 +1,7 @@
 package settings
 
 import (
+	"encoding/hex"
 	"errors"
 	"net/netip"
 	"slices"
@@ -170,6 +171,17 @@ func (r *reader) duid() core.DUID {
 		r.wrong(key, "not a DUID: %v", err)
 	}
 	return d
+}
+
+// ssid reads the name of a wireless network in hexadecimal digits.
+func (r *reader) ssid() string {
+	const key, most = "SSID", 32
+	ssid, err := hex.DecodeString(r.text(key))
+	if err != nil || len(ssid) > most {
+		r.wrong(key, "not up to %d bytes in hexadecimal digits", most)
+		return ""
+	}
+	return string(ssid)
 }
 
 func (r *reader) ipv6() core.IPv6Settings {

@@ -1,12 +1,14 @@
 package settings
 
 import (
+	"encoding/hex"
 	"net/netip"
 	"strings"
 	"time"
 
 	"net.connman/connmand/internal/core"
 	"net.connman/pkg/keyfile"
+	"net.connman/pkg/logx"
 	"net.connman/pkg/netcfg"
 )
 
@@ -67,6 +69,9 @@ func (s *Store) readService(path, id string, data []byte) (core.ServiceSettings,
 			Excludes: r.names("Proxy.Excludes"),
 		},
 		MDNS:        r.bool("mDNS"),
+		SSID:        r.ssid(),
+		Hidden:      r.bool("Hidden"),
+		Passphrase:  logx.Secret(unescapeC(r.text("Passphrase"))),
 		ConfigFile:  r.text("Config.file"),
 		ConfigEntry: strings.TrimPrefix(r.text("Config.ident"), entryPrefix),
 	}
@@ -115,6 +120,13 @@ func writeService(file *keyfile.File, id string, s core.ServiceSettings) {
 	} else {
 		file.Remove(id, "mDNS")
 	}
+	setText(file, id, "SSID", hex.EncodeToString([]byte(s.SSID)))
+	if s.Hidden {
+		file.SetBool(id, "Hidden", true)
+	} else {
+		file.Remove(id, "Hidden")
+	}
+	setText(file, id, "Passphrase", escapeC(s.Passphrase.Reveal()))
 	setText(file, id, "Config.file", s.ConfigFile)
 	entry := s.ConfigEntry
 	if entry != "" {

@@ -175,6 +175,9 @@ func (silence) SaveGlobal(core.GlobalSettings)           {}
 func (silence) ReportError(core.AgentID, string, string, time.Duration, func(bool, error)) func() {
 	return func() {}
 }
+func (silence) RequestInput(core.AgentID, string, []core.InputField, time.Duration, func(core.Input, error)) func() {
+	return func() {}
+}
 func (silence) Release(core.AgentID) {}
 
 type client struct{}

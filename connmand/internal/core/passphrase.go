@@ -1,0 +1,311 @@
+package core
+
+import (
+	"errors"
+	"time"
+
+	"net.connman/pkg/logx"
+)
+
+// Credentials are what a wireless network lets machines in for.
+type Credentials struct {
+	Passphrase logx.Secret // also a key in hexadecimal digits, as checkPassphrase says
+	Identity   string      // for 802.1X
+	WPS        bool        // get the rest from the network itself
+	PIN        string      // with WPS: its PIN, "" for the push button
+	EAP        *WifiSpec   // for 802.1X: what a provisioning file says
+}
+
+// ErrRejected says that a network did not let us in for the credentials.
+var ErrRejected = errors.New("the network rejects the credentials")
+
+// InputField is something that the user is asked for.
+type InputField struct {
+	Name        string
+	Type        string
+	Requirement string   // "mandatory", "optional", "alternate" or "informational"
+	Alternates  []string // fields that will do instead
+	Value       logx.Secret
+}
+
+// Input is what the user answered.
+type Input struct {
+	SSID string // of a hidden network
+	Credentials
+}
+
+// The fields of agents.
+const (
+	fieldName       = "Name"
+	fieldSSID       = "SSID"
+	fieldIdentity   = "Identity"
+	fieldPassphrase = "Passphrase"
+	fieldPrevious   = "PreviousPassphrase"
+	fieldWPS        = "WPS"
+)
+
+// patience is how often a passphrase that has served before must be rejected in
+// a row until it counts as wrong: bad reception looks the same.
+const patience = 3
+
+// access is how a wireless service gets into its network.
+type access struct {
+	s        *Service
+	offered  *Credentials // by the user, not saved before they have served
+	previous logx.Secret  // what was rejected last
+	rejects  int          // in a row
+	rejected bool         // the user is to be asked anew
+	ask      func()       // cancels the question to the user
+}
+
+// offer takes what the user answered for the next attempt.
+func (a *access) offer(c Credentials) {
+	a.offered = &c
+	a.rejected = false
+}
+
+// credentials are what the next attempt uses.
+func (a *access) credentials() Credentials {
+	w := a.s.network.info.Wireless
+	var c Credentials
+	if spec := a.s.spec; spec != nil && spec.Wifi != nil {
+		c = Credentials{Passphrase: spec.Wifi.Passphrase, Identity: spec.Wifi.Identity, EAP: spec.Wifi}
+	}
+	if c.Passphrase == "" {
+		c.Passphrase = a.s.settings.Passphrase
+	}
+	if o := a.offered; o != nil {
+		if o.Identity != "" {
+			c.Identity = o.Identity
+		}
+		c.Passphrase, c.WPS, c.PIN = o.Passphrase, o.WPS, o.PIN
+	}
+	if w.WPSActive && w.Security == SecurityPSK && c.Passphrase == "" {
+		c.WPS = true
+	}
+	return c
+}
+
+// missing reports whether something is missing that only the user can tell.
+func (a *access) missing() bool {
+	if a.s.kind != Wifi {
+		return false
+	}
+	c := a.credentials()
+	switch a.s.network.info.Wireless.Security {
+	case SecurityWEP, SecurityPSK:
+		return c.Passphrase == "" && !c.WPS
+	case SecurityEAP:
+		return c.EAP != nil && c.EAP.EAP != "tls" && (c.Identity == "" || c.Passphrase == "")
+	}
+	return false
+}
+
+// unable says why the service cannot be connected at all, if so.
+func (a *access) unable() error {
+	s := a.s
+	if s.kind == Wifi && s.network.info.Wireless.Security == SecurityEAP && a.credentials().EAP == nil {
+		return ErrInvalidArguments // a provisioning file must say how
+	}
+	return nil
+}
+
+// question asks the user for what is missing, and connects then. It is an error
+// when there is nobody to ask.
+func (a *access) question() error {
+	s := a.s
+	cancel, asked := s.m.agents.requestInput(s, a.fields(), func(in Input, err error) {
+		a.ask = nil
+		a.answered(in, err)
+	})
+	if !asked {
+		return ErrNotRegistered
+	}
+	s.retry.stop()
+	s.setFailure(NoFailure)
+	if s.state == Failed {
+		s.setStates(Idle, "the user is asked")
+	}
+	a.ask = cancel
+	return nil
+}
+
+// answered goes on with what the user said.
+func (a *access) answered(in Input, err error) {
+	s := a.s
+	security := s.network.info.Wireless.Security
+	switch {
+	case err != nil:
+		s.answer(err)
+		s.retry.schedule()
+	case s.hidden():
+		a.seek(in, security)
+	case !in.WPS && checkPassphrase(security, in.Passphrase) != nil:
+		a.previous, a.rejected = in.Passphrase, true
+		s.reason = reasonUser
+		s.setStates(Association, "the user answered")
+		s.refuse(InvalidKey)
+	default:
+		a.offer(in.Credentials)
+		if err := s.connect(reasonUser); err != nil {
+			s.answer(err)
+		}
+	}
+}
+
+// seek hands the caller of Connect over to the network that the user named.
+func (a *access) seek(in Input, security Security) {
+	s := a.s
+	if len(in.SSID) == 0 || len(in.SSID) > 32 || security != SecurityNone && checkPassphrase(security, in.Passphrase) != nil {
+		s.answer(ErrInvalidArguments)
+		return
+	}
+	done := s.pending
+	s.pending = nil
+	s.network.device.seek(&seek{ssid: in.SSID, security: security, credentials: in.Credentials, done: func(err error) {
+		if done != nil {
+			done(err)
+		}
+	}})
+}
+
+// withdraw cancels a question to the user, and with it the attempt to connect.
+func (s *Service) withdraw() {
+	if ask := s.access.ask; ask != nil {
+		s.access.ask = nil
+		ask()
+		s.answer(ErrAborted)
+	}
+}
+
+// served notes that the credentials let us in: the next time the user need not
+// be asked.
+func (a *access) served() {
+	if a.s.kind != Wifi {
+		return
+	}
+	s := a.s
+	if o := a.offered; o != nil && o.Passphrase != "" && s.settings.Passphrase != o.Passphrase {
+		s.settings.Passphrase = o.Passphrase
+		s.settingsDirty = true
+	}
+	if s.settings.SSID == "" {
+		s.settings.SSID = s.network.info.Wireless.SSID
+		s.settingsDirty = true
+	}
+	*a = access{s: s}
+}
+
+// refused draws the conclusion of a rejection.
+func (a *access) refused() Failure {
+	a.rejects++
+	if a.offered == nil && a.rejects < patience {
+		return ConnectFailed
+	}
+	a.previous = a.credentials().Passphrase
+	a.offered, a.rejected = nil, true
+	return InvalidKey
+}
+
+// fields are what the user is asked for.
+func (a *access) fields() []InputField {
+	s, w := a.s, a.s.network.info.Wireless
+	var all []InputField
+	if s.hidden() {
+		all = append(all,
+			InputField{Name: fieldName, Type: "string", Requirement: "mandatory", Alternates: []string{fieldSSID}},
+			InputField{Name: fieldSSID, Type: "ssid", Requirement: "alternate"})
+	}
+	if w.Security == SecurityEAP {
+		all = append(all, InputField{Name: fieldIdentity, Type: "string", Requirement: "mandatory"})
+	}
+	if w.Security != SecurityNone {
+		passphrase := InputField{Name: fieldPassphrase, Type: a.passphraseType(), Requirement: "mandatory"}
+		if w.WPS {
+			passphrase.Alternates = []string{fieldWPS}
+		}
+		all = append(all, passphrase)
+		if previous := a.lastPassphrase(); previous != "" {
+			all = append(all, InputField{Name: fieldPrevious, Type: passphrase.Type, Requirement: "informational", Value: previous})
+		}
+	}
+	if w.WPS && w.Security != SecurityNone {
+		all = append(all, InputField{Name: fieldWPS, Type: "wpspin", Requirement: "alternate"})
+	}
+	return all
+}
+
+func (a *access) lastPassphrase() logx.Secret {
+	if a.previous != "" {
+		return a.previous
+	}
+	return a.s.settings.Passphrase
+}
+
+// passphraseType is the kind of passphrase, as agents know it.
+func (a *access) passphraseType() string {
+	switch a.s.network.info.Wireless.Security {
+	case SecurityWEP, SecurityPSK:
+		return string(a.s.network.info.Wireless.Security)
+	case SecurityEAP:
+		if spec := a.credentials().EAP; spec != nil && isChallenge(spec.Phase2) {
+			return "response"
+		}
+		return "passphrase"
+	}
+	return "string"
+}
+
+// isChallenge reports whether an inner method asks for a different answer every
+// time.
+func isChallenge(phase2 string) bool {
+	n := len(phase2)
+	return n >= 3 && (phase2[n-3:] == "GTC" || phase2[n-3:] == "OTP")
+}
+
+var errPassphrase = errors.New("not a passphrase for this kind of network")
+
+// checkPassphrase returns an error for what no network of that security takes:
+// WPA knows 8 to 63 characters or a key of 64 hexadecimal digits (IEEE 802.11,
+// J.4), WEP keys of 5 or 13 characters or twice as many digits.
+func checkPassphrase(security Security, passphrase logx.Secret) error {
+	p := passphrase.Reveal()
+	n := len(p)
+	ok := true
+	switch security {
+	case SecurityPSK:
+		ok = n >= 8 && n <= 63 || n == 64 && isHex(p)
+	case SecurityWEP:
+		ok = n == 5 || n == 13 || (n == 10 || n == 26) && isHex(p)
+	}
+	if !ok {
+		return errPassphrase
+	}
+	return nil
+}
+
+func isHex(s string) bool {
+	for _, c := range []byte(s) {
+		if (c < '0' || c > '9') && (c < 'a' || c > 'f') && (c < 'A' || c > 'F') {
+			return false
+		}
+	}
+	return true
+}
+
+// requestInput asks the user for what a service needs; asked is false when there
+// is no agent.
+func (g *agents) requestInput(s *Service, fields []InputField, done func(Input, error)) (cancel func(), asked bool) {
+	if len(g.list) == 0 {
+		return nil, false
+	}
+	return g.m.ports.Agents.RequestInput(g.list[0], s.id, fields, g.m.cfg.InputRequestTimeout, done), true
+}
+
+// The wait before a service whose credentials were rejected is tried again
+// doubles from the first to the last of these: networks get their old passphrase
+// back, and too many attempts look like an attack.
+const (
+	firstRejectedRetry = time.Minute
+	lastRejectedRetry  = 30 * time.Minute
+)
