@@ -22,6 +22,10 @@ type Config struct {
 	OnLink func(link int, address netip.Addr) bool
 }
 
+// linkReady is how long a link may take to have a link-local address that is
+// known to be unique. Until then nothing can be sent, which is nobody's fault.
+const linkReady = 5 * time.Second
+
 // Clients runs DHCPv6 clients, one on a link at most. It belongs to the loop.
 type Clients struct {
 	cfg     Config
@@ -60,7 +64,8 @@ type client struct {
 	timer     *loop.Timer
 	wake      time.Time
 	listening bool
-	failing   bool // to send, which has been said
+	failing   time.Time // since when nothing could be sent; zero: not so
+	warned    bool      // of that
 }
 
 // Start begins to ask for a lease. A lease that an earlier client got, with
@@ -178,13 +183,18 @@ func (c *client) send(message []byte) {
 
 // sent notes what became of a message. The machine tries again by itself.
 func (c *client) sent(err error) {
-	if err != nil && !c.failing {
+	if err == nil {
+		c.failing, c.warned = time.Time{}, false
+		return
+	}
+	if c.failing.IsZero() {
+		c.failing = c.now()
+	}
+	if !c.warned && c.now().Sub(c.failing) > linkReady {
+		c.warned = true
 		c.log.Warn("cannot send DHCPv6 message", "error", err)
 	}
-	c.failing = err != nil
-	if err != nil {
-		c.step(unsent{})
-	}
+	c.step(unsent{})
 }
 
 // hold opens and closes what the machine's state needs.
