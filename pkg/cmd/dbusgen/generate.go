@@ -217,10 +217,10 @@ func variable(name string) string {
 }
 
 // exported returns a name as part of an exported Go name: "mDNS.Configuration"
-// becomes MDNSConfiguration.
+// becomes MDNSConfiguration, "key_mgmt" KeyMgmt.
 func exported(name string) string {
 	var b strings.Builder
-	for part := range strings.SplitSeq(name, ".") {
+	for part := range strings.FieldsFuncSeq(name, func(r rune) bool { return r == '.' || r == '_' }) {
 		b.WriteString(strings.ToUpper(part[:1]) + part[1:])
 	}
 	return b.String()

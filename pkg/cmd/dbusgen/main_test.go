@@ -12,7 +12,8 @@ const api = "../../../api"
 
 // The committed bindings are what the generator writes today.
 func TestBindingsAreFresh(t *testing.T) {
-	for pkg, pattern := range map[string]string{"connman": "net.connman.[A-Z]*.xml", "vpn": "net.connman.vpn.*.xml"} {
+	for pkg, pattern := range map[string]string{"connman": "net.connman.[A-Z]*.xml", "vpn": "net.connman.vpn.*.xml", "supplicant": "fi.w1.wpa_supplicant1*.xml",
+		"properties": "org.freedesktop.DBus.Properties.xml"} {
 		files, err := filepath.Glob(filepath.Join(api, pattern))
 		if err != nil || len(files) == 0 {
 			t.Fatalf("no input for %s: %v", pkg, err)

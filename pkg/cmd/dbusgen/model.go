@@ -118,8 +118,10 @@ func (k key) check() error {
 	return nil
 }
 
-// short returns the last part of the interface's name.
-func (i iface) short() string { return i.Name[strings.LastIndexByte(i.Name, '.')+1:] }
+// short returns the last part of the interface's name, as part of a Go name.
+func (i iface) short() string {
+	return exported(i.Name[strings.LastIndexByte(i.Name, '.')+1:])
+}
 
 func (m method) args(direction string) []arg {
 	var list []arg
