@@ -24,6 +24,7 @@ import (
 	"net.connman/connmand/internal/ndisc"
 	"net.connman/connmand/internal/netroot"
 	"net.connman/connmand/internal/online"
+	"net.connman/connmand/internal/opaque"
 	"net.connman/connmand/internal/provision"
 	"net.connman/connmand/internal/resolved"
 	"net.connman/connmand/internal/resolver"
@@ -114,6 +115,7 @@ func (d *daemon) build(o options, cfg config.Config) error {
 		Hostnames:       d.names,
 		Storage:         store,
 		Agents:          busapi.NewAgents(conn),
+		OpaqueAddress:   opaqueAddress(cfg, log),
 	}, global)
 	if _, err := busapi.New(conn, d.loop, log, d.core); err != nil {
 		return err
@@ -280,6 +282,18 @@ func (d *daemon) tellLimits(o options) {
 	if o.wifiDrivers != defaultWifiDrivers {
 		d.log.Warn("no Wi-Fi in this version: --wifi has no effect")
 	}
+}
+
+// opaqueAddress is what makes opaque addresses, nil if none are wanted.
+func opaqueAddress(cfg config.Config, log *slog.Logger) func(netip.Prefix, string, int) netip.Prefix {
+	if cfg.AddressGeneration != config.OpaqueAddresses {
+		return nil
+	}
+	key, err := opaque.Load(settings.DefaultDir)
+	if err != nil {
+		log.Warn("IPv6 addresses will be others after a restart", "err", err)
+	}
+	return key.Address
 }
 
 // onLink tells whether a link has an address at the moment.

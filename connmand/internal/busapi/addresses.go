@@ -1,6 +1,7 @@
 package busapi
 
 import (
+	"cmp"
 	"net/netip"
 	"strings"
 
@@ -75,19 +76,26 @@ func ipv6ConfigDict(c core.IPv6Settings) bus.Dict {
 	return append(d, bus.Entry{Key: connman.IPv6Privacy, Value: string(c.Privacy)})
 }
 
+// conflictDict names the address of one family and, as programs expect it, an
+// IPv4 one in any case.
 func conflictDict(s *core.Service) bus.Dict {
 	conflict, at, over := s.LastConflict()
-	address, holder := "0.0.0.0", core.HardwareAddr("\x00\x00\x00\x00\x00\x00")
-	timestamp := int64(0)
+	address4, holder, timestamp := "0.0.0.0", cmp.Or(conflict.Holder, "\x00\x00\x00\x00\x00\x00"), int64(0)
 	if conflict.Address.IsValid() {
-		address, holder, timestamp = conflict.Address.String(), conflict.Holder, at.UnixMicro()
+		timestamp = at.UnixMicro()
 	}
-	return bus.Dict{
-		{Key: connman.LastAddressConflictIPv4, Value: bus.Dict{{Key: connman.IPv4Address, Value: address}}},
-		{Key: connman.LastAddressConflictEthernet, Value: bus.Dict{{Key: connman.EthernetAddress, Value: hardwareText(holder)}}},
-		{Key: connman.LastAddressConflictTimestamp, Value: timestamp},
-		{Key: connman.LastAddressConflictResolved, Value: over || !conflict.Address.IsValid()},
+	if conflict.Address.Is4() {
+		address4 = conflict.Address.String()
 	}
+	d := bus.Dict{{Key: connman.LastAddressConflictIPv4, Value: bus.Dict{{Key: connman.ConflictAddressAddress, Value: address4}}}}
+	if conflict.Address.Is6() {
+		d = append(d, bus.Entry{Key: connman.LastAddressConflictIPv6,
+			Value: bus.Dict{{Key: connman.ConflictAddressAddress, Value: conflict.Address.String()}}})
+	}
+	return append(d,
+		bus.Entry{Key: connman.LastAddressConflictEthernet, Value: bus.Dict{{Key: connman.ConflictAddressAddress, Value: hardwareText(holder)}}},
+		bus.Entry{Key: connman.LastAddressConflictTimestamp, Value: timestamp},
+		bus.Entry{Key: connman.LastAddressConflictResolved, Value: over || !conflict.Address.IsValid()})
 }
 
 // hardwareText writes a link-layer address as 02:0A:…, in capitals.

@@ -28,10 +28,21 @@ type Config struct {
 	DNSBackend resolver.Backend
 	// Localtime is the file that names the time zone.
 	Localtime string
+	// AddressGeneration says what IPv6 addresses are made of.
+	AddressGeneration AddressGeneration
 	// RegdomFollowsTimezone sets the regulatory domain of Wi-Fi by the time
 	// zone's country.
 	RegdomFollowsTimezone bool
 }
+
+// AddressGeneration says what IPv6 addresses in routers' prefixes are made of.
+type AddressGeneration string
+
+// The ways to make addresses, spelt as in main.conf.
+const (
+	HardwareAddresses AddressGeneration = "eui64"          // RFC 4291, appendix A
+	OpaqueAddresses   AddressGeneration = "stable-privacy" // RFC 7217
+)
 
 // Default is the configuration without a file.
 func Default() Config {
@@ -60,6 +71,7 @@ func Default() Config {
 		InterfaceBlacklist: []string{"vmnet", "vboxnet", "virbr", "ifb", "ve-", "vb-", "ham", "veth"},
 		DNSBackend:         resolver.Auto,
 		Localtime:          "/etc/localtime",
+		AddressGeneration:  HardwareAddresses,
 	}
 }
 
@@ -152,6 +164,7 @@ func (r *reader) keys(c *Config) map[string]func(key string) {
 		"TetheringTechnologies":          r.types(&c.Tethering),
 		"PersistentTetheringMode":        r.bool(&c.PersistentTethering),
 		"Enable6to4":                     r.bool(&c.Enable6to4),
+		"IPv6AddressGeneration":          r.choice((*string)(&c.AddressGeneration), string(HardwareAddresses), string(OpaqueAddresses)),
 		"VendorClassID":                  r.vendorClass(&c.VendorClassID),
 		"EnableOnlineCheck":              r.deprecated,
 		"EnableOnlineToReadyTransition":  r.deprecated,

@@ -46,6 +46,7 @@ SingleConnectedTechnology = true
 TetheringTechnologies = ethernet, p2p
 PersistentTetheringMode = 1
 Enable6to4 = true
+IPv6AddressGeneration = stable-privacy
 VendorClassID = a box
 OnlineCheckMode = continuous
 OnlineCheckIPv4URL = http://a.example/4
@@ -83,6 +84,7 @@ SingleConnectedTechnology = true
 TetheringTechnologies = ["ethernet", "p2p"]
 PersistentTetheringMode = true
 Enable6to4 = true
+IPv6AddressGeneration = "stable-privacy"
 VendorClassID = "a box"
 OnlineCheckMode = "continuous"
 OnlineCheckIPv4URL = "http://a.example/4"
@@ -131,6 +133,7 @@ func TestEveryKey(t *testing.T) {
 		DNSBackend:            resolver.System,
 		Localtime:             "/var/lib/localtime",
 		RegdomFollowsTimezone: true,
+		AddressGeneration:     OpaqueAddresses,
 	}
 	dir := t.TempDir()
 	for name, text := range map[string]string{"main.conf": everything, "main.toml": everythingTOML} {
@@ -181,7 +184,7 @@ func TestMistakesAreReportedAndIgnored(t *testing.T) {
 		"OnlineCheckInitialInterval=0", "OnlineCheckInitialInterval=13", "OnlineCheckMaxInterval=-2",
 		"OnlineCheckFailuresThreshold=0", "OnlineCheckSuccessesThreshold=99999999999",
 		"OnlineCheckIntervalStyle=linear", "Localtime=localtime", "ResolvConf=", "DNSBackend=bind", "DNSBackend=",
-		"VendorClassID=\xff",
+		"VendorClassID=\xff", "IPv6AddressGeneration=random", "IPv6AddressGeneration=",
 	} {
 		c, problems := Parse([]byte("# a comment\n[General]\n" + text + "\n"))
 		if diff := cmp.Diff(Default(), c); diff != "" {

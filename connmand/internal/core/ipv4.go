@@ -76,7 +76,7 @@ func (v *ipv4) onDHCP(e DHCPEvent) {
 		v.stopLinkLocal()
 		v.setMethod(IPv4DHCP)
 		v.setLease(&e.Lease)
-		v.s.conflictResolved()
+		v.s.conflictResolved(e.Lease.IP.Address.Addr())
 		v.use(e.Lease.IP)
 		v.s.rememberAddress(e.Lease.IP.Address.Addr())
 	case DHCPLost:
@@ -102,7 +102,7 @@ func (v *ipv4) startManual() {
 	v.watch = v.s.m.ports.Conflicts.Watch(v.s.Device().Link, settings.Address.Addr(), func(e ConflictEvent) {
 		switch e := e.(type) {
 		case AddressFree:
-			v.s.conflictResolved()
+			v.s.conflictResolved(config.Address.Addr())
 			v.use(config)
 		case AddressTaken:
 			v.watch = nil
@@ -238,7 +238,7 @@ func (v *ipv4) setState(new State, reason string) {
 	}
 }
 
-// conflictSeen notes a conflict for LastAddressConflict.
+// conflictSeen notes a conflict, of either family, for LastAddressConflict.
 func (s *Service) conflictSeen(c Conflict) {
 	if !c.Address.IsValid() {
 		return
@@ -247,8 +247,10 @@ func (s *Service) conflictSeen(c Conflict) {
 	s.mark(PropLastAddressConflict)
 }
 
-func (s *Service) conflictResolved() {
-	if s.conflict.Address.IsValid() && !s.conflictOver {
+// conflictResolved notes that the service has an address of its own now, which
+// ends a conflict of the same family.
+func (s *Service) conflictResolved(has netip.Addr) {
+	if at := s.conflict.Address; at.IsValid() && at.Is6() == has.Is6() && !s.conflictOver {
 		s.conflictOver = true
 		s.mark(PropLastAddressConflict)
 	}

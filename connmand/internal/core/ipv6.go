@@ -238,6 +238,7 @@ func (v *ipv6) awaitAddresses() {
 			delete(v.awaits, a)
 			v.verdicts[a] = unique
 			if unique {
+				v.s.conflictResolved(a)
 				v.conclude("address in place")
 			} else {
 				v.duplicate(a)
@@ -249,6 +250,7 @@ func (v *ipv6) awaitAddresses() {
 // duplicate goes without an address that another machine has (RFC 4862, 5.4.5).
 func (v *ipv6) duplicate(a netip.Addr) {
 	v.s.m.log.Warn("address in use by another machine", "service", v.s.id, "address", a)
+	v.s.conflictSeen(Conflict{Address: a})
 	if v.leased(a) {
 		v.dhcp.Decline(a)
 	}

@@ -157,10 +157,47 @@ func TestReadyOnlyWithUniqueAddress(t *testing.T) {
 		w.do(func() { w.links.verdict(slaac6, false) })
 		w.wantState("eth0", Configuration)
 		w.wantAddrs("eth0", "")
+		if c, at, over := w.service("eth0").LastConflict(); c != (Conflict{Address: slaac6}) || at.IsZero() || over {
+			t.Fatalf("conflict %v at %v, over %v", c, at, over)
+		}
+		w.bind("eth0", lease("10.0.0.7/24", "10.0.0.1"))
+		if _, _, over := w.service("eth0").LastConflict(); over {
+			t.Fatal("an IPv4 address ended it")
+		}
 		w.hear("eth0", routerInfo(announced6(home6), announced6(netip.MustParsePrefix("2001:db8:2::/64"))))
 		w.wantAddrs("eth0", "2001:db8:2::ff:fe00:2/64")
 		w.do(func() { w.links.verdict(netip.MustParseAddr("2001:db8:2::ff:fe00:2"), true) })
 		w.wantState("eth0", Ready)
+		if _, _, over := w.service("eth0").LastConflict(); !over {
+			t.Fatal("the conflict is not over")
+		}
+	})
+}
+
+// What networks say of their captive portal counts in this order.
+func TestAnnouncedPortal(t *testing.T) {
+	inWorld6(t, defaults(), func(w *world) {
+		w.plug("eth0")
+		info := routerInfo(announced6(home6))
+		info.Managed, info.Portal = true, "https://ra.test/"
+		want := func(url string) {
+			t.Helper()
+			if got := w.service("eth0").portal(); got != url {
+				t.Fatalf("portal %q, want %q", got, url)
+			}
+		}
+		want("")
+		w.hear("eth0", info)
+		want("https://ra.test/")
+		w.do(func() { w.dhcp6["eth0"].report(DHCP6Bound{Lease: Lease6{Portal: "https://dhcp6.test/"}}) })
+		want("https://dhcp6.test/")
+		l := lease("10.0.0.7/24", "10.0.0.1")
+		l.Portal = "https://dhcp.test/"
+		w.bind("eth0", l)
+		want("https://dhcp.test/")
+		w.unplug("eth0")
+		w.cable("eth0")
+		want("")
 	})
 }
 
@@ -377,6 +414,29 @@ func TestSLAACAddress(t *testing.T) {
 			t.Errorf("%s of %x: %v, want %s", test.prefix, test.hw, got, test.want)
 		}
 	}
+}
+
+// Another machine's address leads to the next one, a few times. (RFC 7217, 6)
+func TestOpaqueAddressInUse(t *testing.T) {
+	inWorld6(t, defaults(), func(w *world) {
+		w.m.ports.OpaqueAddress = func(p netip.Prefix, network string, attempt int) netip.Prefix {
+			if network != w.service("eth0").id {
+				t.Errorf("network %q", network)
+			}
+			a := p.Addr().As16()
+			a[15] = byte(0xa0 + attempt)
+			return netip.PrefixFrom(netip.AddrFrom16(a), 64)
+		}
+		w.links.slowDAD = true
+		w.plug("eth0")
+		w.hear("eth0", routerInfo(announced6(home6)))
+		for _, want := range []string{"2001:db8:1::a0", "2001:db8:1::a1", "2001:db8:1::a2", "2001:db8:1::a3"} {
+			w.wantAddrs("eth0", want+"/64")
+			w.do(func() { w.links.verdict(netip.MustParseAddr(want), false) })
+		}
+		w.wantAddrs("eth0", "")
+		w.wantState("eth0", Configuration)
+	})
 }
 
 func TestManyPrefixesFewAddresses(t *testing.T) {

@@ -21,6 +21,10 @@ type Ports struct {
 	Hostnames       Hostnames
 	Storage         Storage
 	Agents          AgentCaller
+	// OpaqueAddress makes an IPv6 address in a prefix of 64 bits that says
+	// nothing of the hardware; nil has addresses made of that. Each attempt
+	// gives another one.
+	OpaqueAddress func(p netip.Prefix, network string, attempt int) netip.Prefix
 }
 
 // Manager is the root of the domain. All its methods, and those of what it

@@ -1,6 +1,7 @@
 package core
 
 import (
+	"cmp"
 	"net/netip"
 	"slices"
 	"time"
@@ -231,6 +232,8 @@ func (o *onlineCheck) logChange(r ProbeResult) {
 	switch {
 	case r.Portal != "":
 		text = "captive portal at " + r.Portal
+	case !r.Online && o.s.portal() != "":
+		text = "the network announces a captive portal, see " + o.s.portal()
 	case !r.Online && r.Err != nil:
 		text = r.Err.Error()
 	}
@@ -241,6 +244,21 @@ func (o *onlineCheck) logChange(r ProbeResult) {
 		o.s.m.log.Info("online again", "service", o.s.id)
 	}
 	o.lastError = text
+}
+
+// portal is where the network says that its captive portal answers programs
+// (RFC 8910), "" if it does not speak of any.
+func (s *Service) portal() (url string) {
+	if l := s.ipv4.lease; l != nil {
+		url = l.Portal
+	}
+	if l := s.ipv6.lease; l != nil {
+		url = cmp.Or(url, l.Portal)
+	}
+	if info := s.ipv6.info; info != nil {
+		url = cmp.Or(url, info.Portal)
+	}
+	return url
 }
 
 // addressChanged follows a new address of a connected service.

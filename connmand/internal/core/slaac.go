@@ -11,6 +11,10 @@ import (
 // many those announce.
 const maxSLAAC = 16
 
+// opaqueRetries is how many more opaque addresses are tried in a prefix when the
+// first turns out to be another machine's (RFC 7217, 7).
+const opaqueRetries = 3
+
 // slaacBits is the length of a prefix that addresses are made of (RFC 2464, 4).
 const slaacBits = 64
 
@@ -63,7 +67,7 @@ func (v *ipv6) addRouters(c *ipv6Config) {
 		if p.OnLink {
 			c.onLink = append(c.onLink, p.Prefix)
 		}
-		if address, ok := slaacAddress(p.Prefix, v.s.Device().Link.Addr); ok && p.Autonomous && made < maxSLAAC {
+		if address, ok := v.slaac(p.Prefix); ok && p.Autonomous && made < maxSLAAC {
 			made++
 			c.addrs = append(c.addrs, v.addr(address, p.Preferred == 0))
 		}
@@ -75,6 +79,22 @@ func (v *ipv6) addRouters(c *ipv6Config) {
 func (v *ipv6) addr(p netip.Prefix, deprecated bool) netcfg.Addr {
 	temporaries := v.mode() != netcfg.IPv6Ours && p.Bits() == slaacBits && v.method() == IPv6Auto
 	return netcfg.Addr{Prefix: p, Deprecated: deprecated, Temporaries: temporaries}
+}
+
+// slaac makes the link's address in a prefix. Another machine's is no reason to
+// do without where there are others to be had.
+func (v *ipv6) slaac(p netip.Prefix) (a netip.Prefix, ok bool) {
+	opaque := v.s.m.ports.OpaqueAddress
+	if opaque == nil || p.Bits() != slaacBits {
+		return slaacAddress(p, v.s.Device().Link.Addr)
+	}
+	for attempt := range 1 + opaqueRetries {
+		a = opaque(p, v.s.id, attempt)
+		if unique, known := v.verdicts[a.Addr()]; unique || !known {
+			break
+		}
+	}
+	return a, true
 }
 
 // slaacAddress makes a link's address in a prefix (RFC 4862, 5.5.3) out of its

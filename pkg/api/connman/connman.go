@@ -969,6 +969,7 @@ const (
 // The keys of a LastAddressConflict dictionary.
 const (
 	LastAddressConflictIPv4      = "IPv4"      // a{sv} of ConflictAddress keys, read
+	LastAddressConflictIPv6      = "IPv6"      // a{sv} of ConflictAddress keys, read
 	LastAddressConflictEthernet  = "Ethernet"  // a{sv} of ConflictAddress keys, read
 	LastAddressConflictTimestamp = "Timestamp" // x, read
 	LastAddressConflictResolved  = "Resolved"  // b, read

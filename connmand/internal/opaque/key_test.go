@@ -1,4 +1,4 @@
-package settings
+package opaque
 
 import (
 	"os"
@@ -6,16 +6,16 @@ import (
 	"testing"
 )
 
-func TestSecret(t *testing.T) {
+func TestKeyIsKept(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "connman")
-	first, err := Secret(dir)
-	if err != nil || len(first.Reveal()) != secretSize {
-		t.Fatalf("%d bytes, %v", len(first.Reveal()), err)
+	first, err := Load(dir)
+	if err != nil || len(first.secret.Reveal()) != keySize {
+		t.Fatalf("%d bytes, %v", len(first.secret.Reveal()), err)
 	}
-	if again, err := Secret(dir); err != nil || again != first {
+	if again, err := Load(dir); err != nil || again != first {
 		t.Fatalf("another one the second time, %v", err)
 	}
-	path := filepath.Join(dir, secretFile)
+	path := filepath.Join(dir, fileName)
 	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
 		t.Fatalf("%v, %v", info, err)
 	}
@@ -23,18 +23,18 @@ func TestSecret(t *testing.T) {
 		if err := os.WriteFile(path, []byte(damaged), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if got, err := Secret(dir); err != nil || got == first || len(got.Reveal()) != secretSize {
+		if got, err := Load(dir); err != nil || got == first || len(got.secret.Reveal()) != keySize {
 			t.Fatalf("%q was not replaced: %v", damaged, err)
 		}
 	}
 }
 
-func TestSecretThatCannotBeKept(t *testing.T) {
+func TestKeyThatCannotBeKept(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(dir, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if got, err := Secret(dir); err == nil || len(got.Reveal()) != secretSize {
-		t.Fatalf("%d bytes, %v", len(got.Reveal()), err)
+	if got, err := Load(dir); err == nil || len(got.secret.Reveal()) != keySize {
+		t.Fatalf("%d bytes, %v", len(got.secret.Reveal()), err)
 	}
 }
