@@ -97,7 +97,9 @@ func measureIdle(t *table, m lab.Manager) error {
 }
 
 func (s *stage) idle(t *table) error {
-	const settle, long = 10 * time.Second, 30 * time.Second
+	// Whoever looks for IPv6 routers as RFC 7559 says has done so for the sixth
+	// time after about a minute, and does it again after the next.
+	const settle, long = 70 * time.Second, 30 * time.Second
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	if err := s.startOnline(ctx); err != nil {
