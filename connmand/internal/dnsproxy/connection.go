@@ -1,0 +1,167 @@
+package dnsproxy
+
+import (
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// connection is a TCP connection to a server: for answers that don't fit in a
+// datagram. Questions are sent as they come; answers may come in any order (RFC
+// 7766, section 6.2.1).
+type connection struct {
+	u       *upstream
+	fd      int
+	ids     map[uint16]*flight
+	open    bool // the server accepted
+	waiting bool // for room to write
+	in, out []byte
+	active  time.Duration // when it was last made, heard or given its first question
+}
+
+// openConnection returns the connection to the server, nil if there is none to
+// be had. It need not be open yet.
+func (u *upstream) openConnection(e *engine) *connection {
+	if u.connection != nil {
+		return u.connection
+	}
+	fd, err := newSocket(u.addr.Addr(), u.link, unix.SOCK_STREAM)
+	if err != nil {
+		e.complain(u, err)
+		return nil
+	}
+	unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
+	c := &connection{u: u, fd: fd, ids: map[uint16]*flight{}, waiting: true, active: e.now}
+	err = unix.Connect(fd, kernelAddr(u.addr))
+	if err == nil || err == unix.EINPROGRESS {
+		err = e.watch(fd, c, unix.EPOLLIN|unix.EPOLLOUT)
+	}
+	if err != nil {
+		unix.Close(fd)
+		e.complain(u, err)
+		return nil
+	}
+	u.connection = c
+	e.at(e.now + idleStream)
+	return c
+}
+
+// send sends the question of f as soon as the connection is open.
+func (c *connection) send(e *engine, f *flight) (id uint16) {
+	if len(c.ids) == 0 {
+		c.active = e.now
+	}
+	id = e.freshID(c.ids)
+	c.ids[id] = f
+	at := len(c.out)
+	c.out = append(be.AppendUint16(c.out, uint16(len(f.asked))), f.asked...)
+	be.PutUint16(c.out[at+2:], id)
+	c.watch(e)
+	return id
+}
+
+func (c *connection) server() *upstream { return c.u }
+
+func (c *connection) forget(_ *engine, id uint16) { delete(c.ids, id) }
+
+// watch has epoll say when what is queued can be written: at the end of the
+// round at the earliest, so that many questions make one segment.
+func (c *connection) watch(e *engine) {
+	waiting := !c.open || len(c.out) > 0
+	if waiting == c.waiting {
+		return
+	}
+	c.waiting = waiting
+	events := uint32(unix.EPOLLIN)
+	if waiting {
+		events |= unix.EPOLLOUT
+	}
+	e.rewatch(c.fd, events)
+}
+
+func (c *connection) ready(e *engine, events uint32) {
+	if !c.open {
+		if code, err := unix.GetsockoptInt(c.fd, unix.SOL_SOCKET, unix.SO_ERROR); err != nil || code != 0 {
+			c.fail(e)
+			return
+		}
+		c.open = events&unix.EPOLLOUT != 0
+	}
+	if events&unix.EPOLLOUT != 0 && len(c.out) > 0 {
+		n, err := unix.Write(c.fd, c.out)
+		if err != nil && err != unix.EAGAIN && err != unix.EINTR {
+			c.fail(e)
+			return
+		}
+		c.out = c.out[:copy(c.out, c.out[max(n, 0):])]
+	}
+	if events&^unix.EPOLLOUT != 0 && !c.read(e) {
+		c.fail(e)
+		return
+	}
+	c.watch(e)
+}
+
+// read takes in answers and reports whether the connection is of further use.
+// e.stream is used.
+func (c *connection) read(e *engine) bool {
+	have := copy(e.stream, c.in)
+	n, err := unix.Read(c.fd, e.stream[have:])
+	if err == unix.EAGAIN || err == unix.EINTR {
+		return true
+	}
+	if err != nil || n == 0 {
+		return false
+	}
+	c.active = e.now
+	b := e.stream[:have+n]
+	for len(b) >= 2 {
+		size := int(be.Uint16(b))
+		if size < headerLen {
+			return false
+		}
+		if len(b) < 2+size {
+			break
+		}
+		msg := b[2 : 2+size]
+		id := be.Uint16(msg)
+		if f := c.ids[id]; f != nil {
+			e.replied(f, c, id, msg)
+		} else {
+			e.stats.Unexpected++
+		}
+		b = b[2+size:]
+	}
+	c.in = append(c.in[:0], b...)
+	return true
+}
+
+// fail closes the connection; whoever waits for an answer asks elsewhere. That
+// a server closes one that it has answered all on is no failure of its.
+func (c *connection) fail(e *engine) {
+	if c.u.connection == c {
+		c.u.connection = nil
+	}
+	e.drop(c.fd)
+	ids := c.ids
+	c.ids = map[uint16]*flight{}
+	if len(ids) > 0 {
+		c.u.health.failed(e.now)
+	}
+	for id, f := range ids {
+		e.lost(f, c, id)
+	}
+}
+
+// tick closes a connection that is not used, or not answered.
+func (c *connection) tick(e *engine) {
+	end := c.active + idleStream
+	if len(c.ids) > 0 {
+		end = c.active + deafStream
+	}
+	if e.now < end {
+		e.at(end)
+		return
+	}
+	c.fail(e)
+}
