@@ -130,7 +130,8 @@ func TestRouterParameters(t *testing.T) {
 	}))
 }
 
-// A machine that has the same address keeps it; the service goes without.
+// A machine that has the same address keeps it; the service goes without. (RFC
+// 4862, 5.4)
 func TestDuplicateAddress(t *testing.T) {
 	w := newWorld(t)
 	w.addAddr(w.bridge, slaac+"/64")
@@ -139,6 +140,16 @@ func TestDuplicateAddress(t *testing.T) {
 	w.waitConflict(slaac)
 	if d := w.ipv6(); len(d) != 0 {
 		t.Errorf("shown: %v", d)
+	}
+	p, err := w.properties()
+	must(t, err)
+	conflict, _ := p["LastAddressConflict"].Value().(map[string]dbus.Variant)
+	for key, want := range map[string]string{
+		"IPv6": `{"Address": <"` + slaac + `">}`, "IPv4": `{"Address": <"0.0.0.0">}`, "Resolved": "false",
+	} {
+		if got := conflict[key].String(); got != want {
+			t.Errorf("LastAddressConflict: %s is %s, want %s", key, got, want)
+		}
 	}
 }
 

@@ -1,0 +1,98 @@
+//go:build netns
+
+package ipv6
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+
+	"net.connman/integration/lab"
+)
+
+const opaqueConf = "[General]\nIPv6AddressGeneration = stable-privacy\n"
+
+// opaque is the machine's address in the network that is not made of its
+// hardware address.
+func (w *world) opaque() (found string) {
+	w.t.Helper()
+	must(w.t, lab.Eventually(patience, func() error {
+		list := w.addresses()
+		if len(list) != 1 || list[0].IP.Equal(net.ParseIP(slaac)) {
+			return fmt.Errorf("addresses %v", list)
+		}
+		found = list[0].IP.String()
+		return nil
+	}))
+	return found
+}
+
+// Opaque addresses (RFC 7217) say nothing of the hardware, are the same after a
+// restart, other on another network, and the next one when somebody has it.
+func TestOpaqueAddresses(t *testing.T) {
+	w := newWorld(t)
+	w.dnsmasq(slaacOnly)
+	must(t, w.machine.WriteFile("/etc/connman/main.conf", opaqueConf))
+	w.start()
+	w.waitState("ready")
+	first := w.opaque()
+	if !netip.MustParsePrefix(network).Contains(netip.MustParseAddr(first)) || strings.Contains(first, "ff:fe") {
+		t.Errorf("address %s", first)
+	}
+	secret, err := os.ReadFile(w.machine.Path("/var/lib/connman/ipv6-secret"))
+	must(t, err)
+	if text := strings.TrimSpace(string(secret)); len(text) < 32 || strings.Contains(w.log(), text) {
+		t.Errorf("a secret of %d digits, in the log %v", len(text), strings.Contains(w.log(), text))
+	}
+	must(t, w.daemon.Stop(patience))
+	w.waitNoAddress()
+
+	w.addAddr(w.bridge, first+"/64")
+	w.start()
+	w.waitConflict(first)
+	w.waitState("ready")
+	second := w.opaque()
+	if second == first {
+		t.Errorf("uses %s, which is the router's", second)
+	}
+}
+
+// A restart that leaves the link alone finds the same opaque address.
+func TestOpaqueAddressStays(t *testing.T) {
+	w := newWorld(t)
+	w.dnsmasq(slaacOnly)
+	must(t, w.machine.WriteFile("/etc/connman/main.conf", opaqueConf))
+	w.start()
+	w.waitState("ready")
+	first := w.opaque()
+	w.daemon.Signal(syscall.SIGUSR1)
+	must(t, w.daemon.Wait(patience))
+	w.start()
+	w.waitState("ready")
+	if again := w.opaque(); again != first {
+		t.Errorf("%s became %s", first, again)
+	}
+}
+
+// The portal that a router announces is named as soon as the Internet is found
+// to be out of reach (RFC 8910, 2.3).
+func TestAnnouncedPortal(t *testing.T) {
+	const url = "https://portal.test/api"
+	w := newWorld(t)
+	w.dnsmasq(slaacOnly)
+	w.start()
+	w.waitState("ready")
+	option := append([]byte{37, 4}, url...)
+	option = append(option, make([]byte, 32-len(option))...)
+	w.send(seal(append(advertisement(w.linkLocal(w.bridge), alive), option...)))
+	must(t, lab.Eventually(patience, func() error {
+		if !strings.Contains(w.log(), url) {
+			return fmt.Errorf("not named: %s", w.log())
+		}
+		return nil
+	}))
+}
