@@ -7,10 +7,12 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"os/exec"
 	"strings"
 	"syscall"
 	"testing"
 
+	"golang.org/x/sys/unix"
 	"net.connman/integration/lab"
 )
 
@@ -95,4 +97,61 @@ func TestAnnouncedPortal(t *testing.T) {
 		}
 		return nil
 	}))
+}
+
+// temporaries are the machine's temporary addresses; current says whether one
+// of them is for new connections.
+func (w *world) temporaries() (all []string, current bool) {
+	w.t.Helper()
+	for _, a := range w.addresses() {
+		if a.Flags&unix.IFA_F_TEMPORARY != 0 {
+			all = append(all, a.IP.String())
+			current = current || a.Flags&unix.IFA_F_DEPRECATED == 0
+		}
+	}
+	return all, current
+}
+
+// The kernel makes the temporary addresses and follows them up (RFC 8981, 3.4
+// and 3.5), as the address beside them is ours and marked so: the next is there
+// before the last one is deprecated, and old ones go. Routers that speak up all
+// the time change nothing in that.
+func TestTemporaryAddressesRotate(t *testing.T) {
+	w := newWorld(t)
+	forward(t, w.gateway)
+	w.radvd(w.gateway, advertise("medium", network, ""))
+	w.start()
+	w.waitState("ready")
+	for _, setting := range []string{"max_desync_factor=0", "temp_prefered_lft=12", "temp_valid_lft=18"} {
+		_, err := w.machine.Output(exec.Command("sysctl", "-qw", "net.ipv6.conf.eth0."+setting))
+		must(t, err)
+	}
+	w.set(map[string]any{"Method": "auto", "Privacy": "prefered"})
+	must(t, lab.Eventually(patience, func() error {
+		if all, current := w.temporaries(); !current {
+			return fmt.Errorf("none to use among %v", all)
+		}
+		return nil
+	}))
+	seen, gone := make(map[string]bool), 0
+	must(t, lab.Eventually(3*patience, func() error {
+		all, current := w.temporaries()
+		if !current {
+			t.Fatalf("a moment without a temporary address to use: %v", w.addresses())
+		}
+		for _, a := range all {
+			seen[a] = true
+		}
+		if gone = len(seen) - len(all); len(seen) < 4 || gone < 2 {
+			return fmt.Errorf("%d addresses so far, %d of them gone", len(seen), gone)
+		}
+		return nil
+	}))
+	base := w.waitAddress(slaac)
+	if base.Flags&unix.IFA_F_DEPRECATED != 0 {
+		t.Errorf("%v", base)
+	}
+	if got := w.ipv6()["Address"].Value(); got != slaac {
+		t.Errorf("the bus shows %v", got)
+	}
 }
