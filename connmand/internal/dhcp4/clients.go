@@ -39,7 +39,7 @@ var _ core.DHCP4 = (*Clients)(nil)
 
 // New returns a driver without clients. It opens nothing yet.
 func New(cfg Config) *Clients {
-	return newClients(cfg, &packetWire{loop: cfg.Loop, log: cfg.Log, turns: make(chan struct{}, 1)})
+	return newClients(cfg, &packetWire{loop: cfg.Loop, log: cfg.Log, sends: loop.NewQueue(cfg.Loop, 1)})
 }
 
 func newClients(cfg Config, w wire) *Clients {

@@ -46,7 +46,7 @@ type packetWire struct {
 	loop   *loop.Loop
 	log    *slog.Logger
 	socket *rawsock.Socket
-	turns  chan struct{} // holds a token while a message is sent
+	sends  *loop.Queue
 }
 
 func (w *packetWire) listen(handle func([]inbound)) error {
@@ -76,13 +76,10 @@ func parseInbound(p rawsock.Packet) (inbound, error) {
 }
 
 // broadcast sends off the loop: where the link leads to other links of this
-// machine the kernel carries the packet all the way before it returns. One
-// goes at a time: a crowd of them would keep the processors from the loop.
+// machine the kernel carries the packet all the way before it returns.
 func (w *packetWire) broadcast(link core.Link, message []byte, sent func(error)) {
 	socket := w.socket
-	loop.Go(w.loop, "send DHCPv4", func(context.Context) (struct{}, error) {
-		w.turns <- struct{}{}
-		defer func() { <-w.turns }()
+	loop.GoIn(w.sends, "send DHCPv4", func(context.Context) (struct{}, error) {
 		return struct{}{}, socket.Send(link.Index, rawsock.Broadcast, rawsock.AppendUDP(nil, rawsock.UDP{
 			Source:      netip.AddrPortFrom(netip.IPv4Unspecified(), clientPort),
 			Destination: netip.AddrPortFrom(netip.AddrFrom4([4]byte{255, 255, 255, 255}), serverPort),

@@ -143,7 +143,7 @@ func (t *Table) converge(l *link) {
 // delivered.
 func (t *Table) run(l *link, steps []step, onEnd func(error)) {
 	l.onEnd = onEnd
-	l.busy = loop.Go(t.loop, "link", func(ctx context.Context) (outcome, error) {
+	l.busy = loop.GoIn(t.requests, "link", func(ctx context.Context) (outcome, error) {
 		o, err := t.take(ctx, steps)
 		if err != nil {
 			return o, err
@@ -176,12 +176,7 @@ func (l *link) notePlaced(a netcfg.Addr) {
 	}
 }
 
-// take takes the steps when it is their turn: the kernel takes one request
-// after the other anyway, and a crowd that waits for it would keep the
-// processors from the loop.
 func (t *Table) take(ctx context.Context, steps []step) (o outcome, err error) {
-	t.turns <- struct{}{}
-	defer func() { <-t.turns }()
 	for _, s := range steps {
 		if ctx.Err() != nil {
 			return o, ctx.Err()

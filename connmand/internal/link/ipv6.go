@@ -59,7 +59,7 @@ func (t *Table) turnIPv6(l *link) {
 	settings := l.ipv6Settings()
 	want := l.ipv6.want.Mode
 	l.onEnd = done
-	l.busy = loop.Go(t.loop, "link IPv6", func(context.Context) (map[string]string, error) {
+	l.busy = loop.GoIn(t.requests, "link IPv6", func(context.Context) (map[string]string, error) {
 		if want > netcfg.IPv6Disabled {
 			if err := w.available(); err != nil {
 				return w.now, err

@@ -26,6 +26,10 @@ func (Added) event()   {}
 func (Changed) event() {}
 func (Removed) event() {}
 
+// requestPlaces is how many links are asked of the kernel at a time. It takes one
+// request after the other; the rest are on their way to it or back.
+const requestPlaces = 4
+
 // Table knows all links. Its methods are for the loop.
 type Table struct {
 	loop     *loop.Loop
@@ -36,7 +40,7 @@ type Table struct {
 	untold   []Event // of this Deliver: told when all of it is taken in
 	synced   bool    // the first snapshot is there
 
-	turns chan struct{} // holds a token while a link's requests are sent
+	requests *loop.Queue // what is asked of the kernel, all links' in one line
 }
 
 // link is one link: what it is, what it has and what it should have.
@@ -50,7 +54,7 @@ type link struct {
 
 // New returns a table that is empty until Deliver brings a snapshot.
 func New(l *loop.Loop, k kernel.Kernel, log *slog.Logger) *Table {
-	return &Table{loop: l, kernel: k, log: log, links: make(map[int]*link), turns: make(chan struct{}, 1)}
+	return &Table{loop: l, kernel: k, log: log, links: make(map[int]*link), requests: loop.NewQueue(l, requestPlaces)}
 }
 
 // Watch calls observe for every link that there is and then for every event, in

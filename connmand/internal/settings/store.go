@@ -31,20 +31,23 @@ const (
 	corruptSuffix = ".corrupt"
 )
 
+// readPlaces is how many files are read at a time.
+const readPlaces = 2
+
 // Store keeps the settings of one state directory. It implements core.Storage.
 type Store struct {
 	loop   *loop.Loop
 	log    *slog.Logger
 	dir    string
 	writer *store.Writer
-	turns  chan struct{} // holds a token while a file is read
+	reads  *loop.Queue
 }
 
 // Open reads the global settings in dir, which need not exist, and nothing else.
 // It waits for the disk, so call it before the loop runs. End the Store with
 // Close, after the loop.
 func Open(l *loop.Loop, log *slog.Logger, dir string) (*Store, core.GlobalSettings, error) {
-	s := &Store{loop: l, log: log, dir: dir, writer: store.NewWriter(log, saveDelay), turns: make(chan struct{}, 1)}
+	s := &Store{loop: l, log: log, dir: dir, writer: store.NewWriter(log, saveDelay), reads: loop.NewQueue(l, readPlaces)}
 	global := core.GlobalSettings{Technologies: make(map[core.Type]core.TechnologySettings)}
 	path := s.globalPath()
 	data, err := s.writer.Read(path)
@@ -64,12 +67,10 @@ func (s *Store) LoadService(id string, done func(core.ServiceSettings, bool)) {
 		settings core.ServiceSettings
 		found    bool
 	}
-	loop.Go(s.loop, "load settings of "+id, func(context.Context) (a answer, err error) {
+	loop.GoIn(s.reads, "load settings of "+id, func(context.Context) (a answer, err error) {
 		if err := checkID(id); err != nil {
 			return a, err
 		}
-		s.turns <- struct{}{} // the disk has no use for a crowd
-		defer func() { <-s.turns }()
 		path := s.servicePath(id)
 		data, err := s.writer.Read(path)
 		if errors.Is(err, fs.ErrNotExist) {
