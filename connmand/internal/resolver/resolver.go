@@ -140,6 +140,7 @@ func (r *Resolver) write(text string, named bool) {
 // Stop takes back what was told to the service, as the daemon ends and its
 // network with it.
 func (r *Resolver) Stop() {
+	r.begun = false
 	if r.runs {
 		r.Service.Set(nil)
 	}
