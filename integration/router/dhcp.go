@@ -20,8 +20,9 @@ type Server struct {
 	conn   *net.UDPConn
 	wire   wire
 	done   chan struct{}
-	// leases and declined belong to the server's goroutine.
+	// leases, former and declined belong to the server's goroutine.
 	leases   map[string]netip.Addr // by hardware address
+	former   map[string]netip.Addr // likewise, also of those who gave theirs back
 	declined map[netip.Addr]bool
 
 	mu      sync.Mutex // guards heard and changed
@@ -44,6 +45,7 @@ func startDHCP(config Config) (*Server, error) {
 		config:   config,
 		done:     make(chan struct{}),
 		leases:   map[string]netip.Addr{},
+		former:   map[string]netip.Addr{},
 		declined: map[netip.Addr]bool{},
 		changed:  make(chan struct{}),
 	}
@@ -196,7 +198,8 @@ func (s *Server) confirm(request *dhcpv4.DHCPv4) *dhcpv4.DHCPv4 {
 	return s.grant(request, dhcpv4.MessageTypeAck, address)
 }
 
-// pick returns the client's address, or reserves the first free one.
+// pick returns the client's address, or reserves one: that which it had before,
+// otherwise the first that is free.
 func (s *Server) pick(client string) (netip.Addr, bool) {
 	if address, ok := s.leases[client]; ok {
 		return address, true
@@ -205,10 +208,15 @@ func (s *Server) pick(client string) (netip.Addr, bool) {
 	for _, address := range s.leases {
 		taken[address] = true
 	}
+	free := func(address netip.Addr) bool { return !taken[address] && !s.declined[address] }
+	if address, ok := s.former[client]; ok && free(address) {
+		s.leases[client] = address
+		return address, true
+	}
 	address := s.config.First
 	for range s.config.Count {
-		if !taken[address] && !s.declined[address] {
-			s.leases[client] = address
+		if free(address) {
+			s.leases[client], s.former[client] = address, address
 			return address, true
 		}
 		address = address.Next()

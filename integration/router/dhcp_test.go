@@ -25,6 +25,7 @@ func newServer() *Server {
 			Domain:  "home.test",
 		},
 		leases:   map[string]netip.Addr{},
+		former:   map[string]netip.Addr{},
 		declined: map[netip.Addr]bool{},
 	}
 }
@@ -80,6 +81,31 @@ func TestServerAnswers(t *testing.T) {
 		}
 		if got := reply.ServerIdentifier().String(); got != "192.0.2.1" {
 			t.Errorf("%s: server identifier %s", step.name, got)
+		}
+	}
+}
+
+// Who gave an address back gets the same again, whoever asks first.
+func TestServerRemembersClients(t *testing.T) {
+	s := newServer()
+	for _, step := range []struct {
+		mac     net.HardwareAddr
+		kind    dhcpv4.MessageType
+		address string // offered; "" for silence
+	}{
+		{macA, dhcpv4.MessageTypeDiscover, "192.0.2.100"},
+		{macB, dhcpv4.MessageTypeDiscover, "192.0.2.101"},
+		{macA, dhcpv4.MessageTypeRelease, ""},
+		{macB, dhcpv4.MessageTypeRelease, ""},
+		{macB, dhcpv4.MessageTypeDiscover, "192.0.2.101"},
+		{macA, dhcpv4.MessageTypeDiscover, "192.0.2.100"},
+	} {
+		got := ""
+		if reply := s.reply(message(t, step.mac, step.kind, chosen("192.0.2.1"))); reply != nil {
+			got = reply.YourIPAddr.String()
+		}
+		if got != step.address {
+			t.Errorf("%v of %v: %q, want %q", step.kind, step.mac, got, step.address)
 		}
 	}
 }
