@@ -175,6 +175,11 @@ func (c *client) send(message []byte) {
 		c.sent(err)
 		return
 	}
+	if c.ended { // and so may its link
+		c.sent(c.all.wire.sendNow(c.link, message))
+		c.all.dismiss()
+		return
+	}
 	c.all.wire.send(c.link, message, func(err error) {
 		c.all.dismiss()
 		c.sent(err)

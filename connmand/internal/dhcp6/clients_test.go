@@ -41,12 +41,16 @@ func (w *memoryWire) listen(handle func([]inbound)) error {
 func (w *memoryWire) silence() { w.handle = nil }
 
 func (w *memoryWire) send(link core.Link, message []byte, done func(error)) {
+	err := w.sendNow(link, message)
+	w.loop.Post("sent", func() { done(err) })
+}
+
+func (w *memoryWire) sendNow(link core.Link, message []byte) error {
 	if w.handle == nil {
 		panic("sends without a socket")
 	}
 	if w.stuck {
-		w.loop.Post("sent", func() { done(errors.New("no address yet")) })
-		return
+		return errors.New("no address yet")
 	}
 	m, err := dhcpv6.MessageFromBytes(message)
 	if err != nil {
@@ -54,7 +58,6 @@ func (w *memoryWire) send(link core.Link, message []byte, done func(error)) {
 	}
 	q := sent{time.Now(), m}
 	w.sent = append(w.sent, q)
-	w.loop.Post("sent", func() { done(nil) })
 	for _, b := range w.server(q) {
 		r, err := parseReply(b)
 		if err != nil {
@@ -66,6 +69,7 @@ func (w *memoryWire) send(link core.Link, message []byte, done func(error)) {
 			}
 		})
 	}
+	return nil
 }
 
 var testLink = core.Link{Index: 3, Name: "eth0", Addr: testMAC}

@@ -43,6 +43,9 @@ type wire interface {
 	// send sends to all servers on the link. It needs listen, until sent is
 	// called on the loop.
 	send(link core.Link, message []byte, sent func(error))
+	// sendNow sends a message that must be out before what follows on the
+	// loop, like the end of the link. It needs listen, too.
+	sendNow(link core.Link, message []byte) error
 }
 
 // udpWire is the real one: one socket for all links. The kernel chooses the
@@ -168,4 +171,19 @@ func (w *udpWire) send(link core.Link, message []byte, sent func(error)) {
 		_, err := conn.WriteTo(message, &ipv6.ControlMessage{IfIndex: link.Index}, to)
 		return struct{}{}, err
 	}, func(_ struct{}, err error) { sent(err) })
+}
+
+// sendNow drops what would have to wait for room.
+func (w *udpWire) sendNow(link core.Link, message []byte) error {
+	raw, err := w.conn.SyscallConn()
+	if err != nil {
+		return err
+	}
+	to := &unix.SockaddrInet6{Addr: servers.As16(), Port: serverPort, ZoneId: uint32(link.Index)}
+	var failed error
+	err = raw.Write(func(fd uintptr) bool {
+		failed = unix.Sendto(int(fd), message, unix.MSG_DONTWAIT, to)
+		return true
+	})
+	return errors.Join(err, failed)
 }
