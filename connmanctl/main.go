@@ -28,6 +28,10 @@ func run(words []string) command.Status {
 	log := slog.New(slog.DiscardHandler)
 	l := loop.New(log)
 	conn, err := bus.Begin(context.Background(), l, log, "")
+	if err != nil && len(words) > 0 && words[0] == "--complete" {
+		command.WriteCompletions(os.Stdout, &command.Names{Single: true}, words[1:])
+		return command.Worked
+	}
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "Error: %s\n", view.NoBus(err))
 		return command.NoDaemon

@@ -37,6 +37,8 @@ qemu-system-x86:qemu-system-x86_64
 musl-tools:musl-gcc
 systemd:systemd-analyze
 tcpdump:tcpdump
+fish:fish
+zsh:zsh
 libaudit1:lib
 libcurl3-gnutls:lib
 libdbus-1-3:lib

@@ -3,4 +3,4 @@
 complete -c connmanctl -f
 complete -c connmanctl -n 'test (commandline -opc)[-1] = --passphrase-file' -F
 complete -c connmanctl -n 'test (commandline -opc)[-1] != --passphrase-file' \
-	-a '(connmanctl --complete (commandline -opc)[2..-1] (commandline -ct | string collect --allow-empty) 2>/dev/null)'
+	-a '(connmanctl --complete (commandline -opc)[2..-1] "$(commandline -ct)" 2>/dev/null)'

@@ -2,6 +2,7 @@ package command
 
 import (
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 
@@ -33,37 +34,41 @@ func Complete(n *Names, words []string) []string {
 }
 
 // Complete prints what the last of words, which a shell is completing, may
-// become, a word a line. Without a daemon there are no names.
+// become. Without a daemon there are no names; none is started for them.
 func (s *Session) Complete(words []string) {
-	if len(words) == 0 {
+	n := &Names{Single: true}
+	if len(words) < 2 {
+		WriteCompletions(s.Out, n, words)
 		return
 	}
-	n := &Names{Single: true}
 	waiting := 0
 	collect := func(l listing, names *[]string) {
 		waiting++
-		s.list(l, []string{}, func(known []bus.Object, _ error) {
+		call := l.manager.method(l.method, nil)
+		call.Properties, call.NoAutoStart = []string{}, true
+		s.send(call, func(reply []any, _ error) {
+			known, _ := first(reply).([]bus.Object)
 			for _, o := range known {
 				*names = append(*names, view.ID(string(o.Path)))
 			}
 			if waiting--; waiting == 0 {
-				s.printCompletions(n, words)
+				WriteCompletions(s.Out, n, words)
 			}
 		})
 	}
-	if len(words) == 1 {
-		s.printCompletions(n, words)
-		return
-	}
-	collect(listing{manager, "GetTechnologies", "technologies"}, &n.Technologies)
+	collect(technologyList, &n.Technologies)
 	collect(serviceList, &n.Services)
 	collect(peerList, &n.Peers)
 	collect(connectionList, &n.Connections)
 }
 
-func (s *Session) printCompletions(n *Names, words []string) {
+// WriteCompletions writes what the last of words may become, a word a line.
+func WriteCompletions(w io.Writer, n *Names, words []string) {
+	if len(words) == 0 {
+		return
+	}
 	for _, word := range Complete(n, words) {
-		fmt.Fprintln(s.Out, view.Safe(word))
+		fmt.Fprintln(w, view.Safe(word))
 	}
 }
 

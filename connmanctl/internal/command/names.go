@@ -16,6 +16,7 @@ type listing struct {
 }
 
 var (
+	technologyList = listing{manager, "GetTechnologies", "technologies"}
 	serviceList    = listing{manager, "GetServices", "services"}
 	peerList       = listing{manager, "GetPeers", "peers"}
 	connectionList = listing{vpnManager, "GetConnections", "VPN connections"}
