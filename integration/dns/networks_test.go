@@ -128,7 +128,7 @@ func TestUsersServers(t *testing.T) {
 	w.untilDig("192.0.2.1", "www.test")
 	w.set(0, "Domains.Configuration", []string{"test"})
 	w.untilResolv("search test", proxy4, proxy6)
-	w.untilDig("192.0.2.1", "www") // the proxy's own search
+	w.untilDig("www.test.\n192.0.2.1", "www") // the proxy searches, too
 }
 
 // TestFallbackServers are for networks that name none.

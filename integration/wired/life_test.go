@@ -88,7 +88,7 @@ func TestCableInBringsTheMachineOnline(t *testing.T) {
 	w.untilAddress(0, "10.77.1.0/20")
 	w.untilDefaults("eth0 0")
 	w.until("resolv.conf", func() error {
-		return expect("resolv.conf", w.resolv(), "search home.test\nnameserver 10.77.0.1")
+		return expect("resolv.conf", w.resolv(), "search home.test\nnameserver 127.0.0.1\nnameserver ::1")
 	})
 	p := w.service(0)
 	for name, want := range map[string]string{

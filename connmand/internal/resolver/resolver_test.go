@@ -247,6 +247,7 @@ func TestServiceComesAndGoes(t *testing.T) {
 	}
 	m.do(func() {
 		m.r.Stop()
+		m.r.SetNames("", "") // as the machine gets its own back
 		if m.service.links != nil {
 			t.Errorf("left %v", m.service.links)
 		}
