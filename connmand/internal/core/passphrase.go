@@ -13,7 +13,8 @@ type Credentials struct {
 	Identity   string      // for 802.1X
 	WPS        bool        // get the rest from the network itself
 	PIN        string      // with WPS: its PIN, "" for the push button
-	EAP        *WifiSpec   // for 802.1X: what a provisioning file says
+	Hidden     bool        // the network answers only who asks for it by name
+	Spec       *WifiSpec   // what a provisioning file says, if there is one
 }
 
 // ErrRejected says that a network did not let us in for the credentials.
@@ -69,7 +70,7 @@ func (a *access) credentials() Credentials {
 	w := a.s.network.info.Wireless
 	var c Credentials
 	if spec := a.s.spec; spec != nil && spec.Wifi != nil {
-		c = Credentials{Passphrase: spec.Wifi.Passphrase, Identity: spec.Wifi.Identity, EAP: spec.Wifi}
+		c = Credentials{Passphrase: spec.Wifi.Passphrase, Identity: spec.Wifi.Identity, Spec: spec.Wifi}
 	}
 	if c.Passphrase == "" {
 		c.Passphrase = a.s.settings.Passphrase
@@ -80,6 +81,7 @@ func (a *access) credentials() Credentials {
 		}
 		c.Passphrase, c.WPS, c.PIN = o.Passphrase, o.WPS, o.PIN
 	}
+	c.Hidden = a.s.settings.Hidden || c.Spec != nil && c.Spec.Hidden
 	if w.WPSActive && w.Security == SecurityPSK && c.Passphrase == "" {
 		c.WPS = true
 	}
@@ -96,7 +98,7 @@ func (a *access) missing() bool {
 	case SecurityWEP, SecurityPSK:
 		return c.Passphrase == "" && !c.WPS
 	case SecurityEAP:
-		return c.EAP != nil && c.EAP.EAP != "tls" && (c.Identity == "" || c.Passphrase == "")
+		return c.Spec != nil && c.Spec.EAP != "tls" && (c.Identity == "" || c.Passphrase == "")
 	}
 	return false
 }
@@ -104,7 +106,7 @@ func (a *access) missing() bool {
 // unable says why the service cannot be connected at all, if so.
 func (a *access) unable() error {
 	s := a.s
-	if s.kind == Wifi && s.network.info.Wireless.Security == SecurityEAP && a.credentials().EAP == nil {
+	if s.kind == Wifi && s.network.info.Wireless.Security == SecurityEAP && a.credentials().Spec == nil {
 		return ErrInvalidArguments // a provisioning file must say how
 	}
 	return nil
@@ -248,7 +250,7 @@ func (a *access) passphraseType() string {
 	case SecurityWEP, SecurityPSK:
 		return string(a.s.network.info.Wireless.Security)
 	case SecurityEAP:
-		if spec := a.credentials().EAP; spec != nil && isChallenge(spec.Phase2) {
+		if spec := a.credentials().Spec; spec != nil && isChallenge(spec.Phase2) {
 			return "response"
 		}
 		return "passphrase"

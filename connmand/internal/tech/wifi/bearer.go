@@ -1,0 +1,218 @@
+package wifi
+
+import (
+	"log/slog"
+	"maps"
+	"slices"
+
+	"net.connman/connmand/internal/core"
+	"net.connman/connmand/internal/kernel"
+	"net.connman/connmand/internal/link"
+	"net.connman/pkg/api/properties"
+	"net.connman/pkg/api/supplicant"
+	"net.connman/pkg/bus"
+	"net.connman/pkg/loop"
+)
+
+// busName and rootPath are where wpa_supplicant is found.
+const (
+	busName  = "fi.w1.wpa_supplicant1"
+	rootPath = bus.ObjectPath("/fi/w1/wpa_supplicant1")
+)
+
+// Links are the links of the machine; *link.Table is.
+type Links interface {
+	Watch(observe func(link.Event))
+}
+
+// Config is what the bearer works with.
+type Config struct {
+	Manager *core.Manager
+	Loop    *loop.Loop
+	Log     *slog.Logger
+	Conn    *bus.Conn
+	Links   Links
+	// Passes says by name which links may be handled.
+	Passes func(name string) bool
+	// Driver are the kernel interfaces that the supplicant tries, "nl80211,wext".
+	Driver string
+	// BackgroundScan has the supplicant look for better access points of the
+	// network it is in.
+	BackgroundScan bool
+}
+
+// bearer turns wireless links into devices.
+type bearer struct {
+	Config
+	owner    string // who is the supplicant, "" while nobody is
+	links    map[int]kernel.Link
+	adapters map[int]*adapter
+	silence  []func() // end the subscriptions to the supplicant's signals
+}
+
+// Start reports the wireless devices of the machine from now on. A supplicant
+// that the bus can start is started when there is a first one.
+func Start(c Config) {
+	b := &bearer{Config: c, links: map[int]kernel.Link{}, adapters: map[int]*adapter{}}
+	c.Conn.WatchName(busName, b.changeOwner)
+	c.Links.Watch(b.observe)
+}
+
+func (b *bearer) observe(e link.Event) {
+	switch e := e.(type) {
+	case link.Added:
+		b.consider(e.Link)
+	case link.Changed:
+		b.consider(e.Link)
+	case link.Removed:
+		delete(b.links, e.Link.Index)
+		b.remove(e.Link.Index)
+	}
+}
+
+// consider brings what is known of a link up to date.
+func (b *bearer) consider(l kernel.Link) {
+	old, known := b.links[l.Index]
+	ours := l.Wireless() && len(l.HardwareAddr) == 6 && l.Master == 0 && b.Passes(l.Name)
+	switch {
+	case !ours:
+		delete(b.links, l.Index)
+		b.remove(l.Index)
+		return
+	case known && (old.HardwareAddr != l.HardwareAddr || old.Name != l.Name):
+		b.remove(l.Index) // the identity of its services changes
+	}
+	b.links[l.Index] = l
+	if a := b.adapters[l.Index]; a != nil {
+		a.link = l
+		a.device.Update(a.info())
+		return
+	}
+	if b.owner == "" {
+		b.wake()
+		return
+	}
+	b.add(l)
+}
+
+// wake has the bus start the supplicant, if it can. That nobody is there yet is
+// no error: the name's owner is followed.
+func (b *bearer) wake() {
+	call := properties.PropertiesGetAllCall(busName, rootPath, supplicant.InterfaceWpaSupplicant1)
+	b.Conn.Call(call, func(_ []any, err error) {
+		if err != nil {
+			b.Log.Debug("wpa_supplicant is not to be had", "err", err)
+		}
+	})
+}
+
+// changeOwner follows the supplicant's coming and going.
+func (b *bearer) changeOwner(owner string) {
+	if owner == b.owner {
+		return
+	}
+	for _, silence := range b.silence {
+		silence()
+	}
+	b.silence = nil
+	b.owner = owner
+	for _, index := range slices.Sorted(maps.Keys(b.adapters)) {
+		b.remove(index)
+	}
+	if owner == "" {
+		b.Log.Warn("wpa_supplicant is gone")
+		if len(b.links) > 0 {
+			b.wake()
+		}
+		return
+	}
+	b.silence = []func(){
+		b.Conn.Subscribe(bus.Match{Sender: owner, Interface: supplicant.InterfaceInterface}, b.signalled),
+		b.Conn.Subscribe(bus.Match{Sender: owner, Interface: properties.InterfaceProperties, Member: "PropertiesChanged"}, b.changed),
+	}
+	for _, index := range slices.Sorted(maps.Keys(b.links)) {
+		b.add(b.links[index])
+	}
+}
+
+func (b *bearer) add(l kernel.Link) {
+	b.Log.Info("new device", "interface", l.Name, "technology", core.Wifi)
+	a := &adapter{b: b, owner: b.owner, link: l}
+	b.adapters[l.Index] = a
+	a.device = b.Manager.AddDevice(a.info(), a)
+}
+
+func (b *bearer) remove(index int) {
+	a, ok := b.adapters[index]
+	if !ok {
+		return
+	}
+	b.Log.Info("device gone", "interface", a.link.Name)
+	delete(b.adapters, index)
+	a.gone = true
+	a.close()
+	a.device.Remove()
+}
+
+// at returns the adapter at a path of the supplicant, or the one below which the
+// path lies.
+func (b *bearer) at(path bus.ObjectPath) *adapter {
+	for _, a := range b.adapters {
+		if a.path != "" && (a.path == path || within(path, a.path)) {
+			return a
+		}
+	}
+	return nil
+}
+
+// within reports whether path lies below parent.
+func within(path, parent bus.ObjectPath) bool {
+	return len(path) > len(parent) && path[:len(parent)] == parent && path[len(parent)] == '/'
+}
+
+// signalled hears what an adapter's signals say.
+func (b *bearer) signalled(s bus.ReceivedSignal) {
+	a := b.at(s.Path)
+	if a == nil || a.path != s.Path {
+		return
+	}
+	switch s.Member {
+	case "BSSAdded":
+		if path, ok := arg[bus.ObjectPath](s, 0); ok {
+			about, _ := arg[bus.Dict](s, 1)
+			a.heard(path, about)
+		}
+	case "BSSRemoved":
+		if path, ok := arg[bus.ObjectPath](s, 0); ok {
+			a.unheard(path)
+		}
+	case "ScanDone":
+		a.scanned()
+	}
+}
+
+// changed hears of properties that changed, of adapters and of access points.
+func (b *bearer) changed(s bus.ReceivedSignal) {
+	a := b.at(s.Path)
+	of, ok := arg[string](s, 0)
+	about, ok2 := arg[bus.Dict](s, 1)
+	if a == nil || !ok || !ok2 {
+		return
+	}
+	switch {
+	case of == supplicant.InterfaceInterface && s.Path == a.path:
+		a.update(about)
+	case of == supplicant.InterfaceBSS:
+		a.heardMore(s.Path, about)
+	}
+}
+
+// arg returns a signal's argument if it has the type T.
+func arg[T any](s bus.ReceivedSignal, i int) (T, bool) {
+	if i >= len(s.Args) {
+		var none T
+		return none, false
+	}
+	v, ok := s.Args[i].(T)
+	return v, ok
+}

@@ -1,0 +1,166 @@
+package wifi
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"net.connman/connmand/internal/core"
+	"net.connman/pkg/api/supplicant"
+	"net.connman/pkg/bus"
+	"net.connman/pkg/loop"
+)
+
+// network is what access points of one SSID and security have in common.
+type network struct {
+	a        *adapter
+	ssid     string
+	security core.Security
+	members  map[bus.ObjectPath]*bss
+	core     *core.Network
+}
+
+// refresh tells what the network's access points look like by now.
+func (n *network) refresh() {
+	if n.core == nil {
+		n.core = n.a.device.AddNetwork(core.NetworkInfo{
+			Ident:    fmt.Sprintf("%x", n.a.link.HardwareAddr),
+			Group:    n.group(),
+			Name:     displayName(n.ssid),
+			Wireless: core.Wireless{SSID: n.ssid, Security: n.security},
+		}, n)
+	}
+	strength := uint8(0)
+	for _, h := range n.members {
+		strength = max(strength, h.strength())
+	}
+	n.core.SetStrength(strength)
+}
+
+func (n *network) group() string {
+	for _, h := range n.members {
+		return h.group()
+	}
+	return ""
+}
+
+// offers reports whether an access point of the network lets machines in one of
+// these ways.
+func (n *network) offers(ways ...string) bool {
+	for _, h := range n.members {
+		if h.offers(ways...) {
+			return true
+		}
+	}
+	return false
+}
+
+// attemptTimeout is how long the supplicant may try to get into a network: it
+// scans, and tries each access point more than once.
+const attemptTimeout = 45 * time.Second
+
+var errNoAccess = errors.New("no access point lets us in in time")
+
+// attempt is a network that the supplicant was told to be in.
+type attempt struct {
+	n      *network
+	path   bus.ObjectPath // at the supplicant
+	done   func(error)    // nil once the outcome was told
+	timer  *loop.Timer
+	cancel func() // the call under way
+	begun  bool   // the supplicant does something about it
+	ended  bool
+}
+
+// Connect implements [core.NetworkDriver].
+func (n *network) Connect(c core.Credentials, done func(error)) {
+	a := n.a
+	if a.attempt != nil {
+		a.attempt.end()
+	}
+	a.scans.pause()
+	t := &attempt{n: n, done: done, cancel: func() {}}
+	a.attempt = t
+	profile, err := n.profile(c)
+	if err != nil {
+		a.b.Loop.Post("cannot connect", func() { t.tell(err) })
+		return
+	}
+	t.timer = a.b.Loop.After("attempt timeout", attemptTimeout, func() { t.tell(errNoAccess) })
+	a.b.Conn.Call(supplicant.InterfaceAddNetworkCall(a.owner, a.path, profile), func(values []any, err error) {
+		path, err := bus.Result[bus.ObjectPath](values, err)
+		switch {
+		case t.ended:
+			if err == nil {
+				t.forget(path)
+			}
+		case err != nil:
+			t.tell(fmt.Errorf("wpa_supplicant refuses the network: %w", err))
+		default:
+			t.path = path
+			t.cancel = a.b.Conn.Call(supplicant.InterfaceSelectNetworkCall(a.owner, a.path, path), func(_ []any, err error) {
+				if err != nil {
+					t.tell(fmt.Errorf("wpa_supplicant does not take the network: %w", err))
+				}
+			})
+		}
+	})
+}
+
+// Disconnect implements [core.NetworkDriver].
+func (n *network) Disconnect() {
+	if t := n.a.attempt; t != nil && t.n == n {
+		t.end()
+		n.a.scans.restart()
+	}
+}
+
+// tell reports the outcome of the attempt, once.
+func (t *attempt) tell(err error) {
+	if done := t.done; done != nil && !t.ended {
+		t.done = nil
+		t.timer.Stop()
+		done(err)
+	}
+}
+
+// step follows the supplicant from one state to another.
+func (t *attempt) step(from, to string) {
+	switch {
+	case t.path == "":
+		// That was about what was before.
+	case to == stateCompleted:
+		t.tell(nil)
+	case to != stateDisconnected:
+		t.begun = true
+	case !t.begun:
+		// The end of an earlier attempt.
+	case t.done == nil:
+		t.n.core.Left()
+	case from == stateHandshake, from == stateAuthenticating && t.n.offers(waysSAE...):
+		t.tell(core.ErrRejected)
+	}
+	// Other failures the supplicant tries again by itself.
+}
+
+// end takes the network from the supplicant.
+func (t *attempt) end() {
+	if t.ended {
+		return
+	}
+	t.ended = true
+	t.timer.Stop()
+	t.cancel()
+	t.n.a.attempt = nil
+	if t.path != "" {
+		t.forget(t.path)
+	}
+}
+
+// forget removes the network at path, which also leaves it.
+func (t *attempt) forget(path bus.ObjectPath) {
+	a := t.n.a
+	if a.path != "" && a.owner == a.b.owner {
+		a.b.Conn.Call(supplicant.InterfaceRemoveNetworkCall(a.owner, a.path, path), nil)
+	}
+}

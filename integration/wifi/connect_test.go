@@ -1,0 +1,116 @@
+//go:build vm
+
+package wifi
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/vishvananda/netlink"
+)
+
+// connected waits until a service carries traffic, and checks what the kernel
+// has.
+func (s *session) connected(ssid, security string) {
+	s.t.Helper()
+	s.wantState(s.path(ssid, security), "ready", "online")
+	wlan, err := s.machine.Netlink.LinkByName("wlan0")
+	must(s.t, err)
+	addrs, err := s.machine.Netlink.AddrList(wlan, netlink.FAMILY_V4)
+	must(s.t, err)
+	if len(addrs) != 1 || !strings.HasPrefix(addrs[0].IP.String(), "10.77.") {
+		s.t.Errorf("wlan0 has the addresses %v", addrs)
+	}
+}
+
+// secretFile is a file with a passphrase.
+func (s *session) secretFile(passphrase string) string {
+	s.t.Helper()
+	path := filepath.Join(s.t.TempDir(), "passphrase")
+	must(s.t, os.WriteFile(path, []byte(passphrase+"\n"), 0o600))
+	return path
+}
+
+// Scan, see, connect: an open network by the client.
+func TestOpen(t *testing.T) {
+	s := start(t)
+	s.accessPoint("wlan1", openNetwork("Café"))
+	path := s.path("Café", "none")
+	s.wantSeen(path, true)
+	if out, err := s.ctl("scan", "wifi"); err != nil || out != "Scan completed for wifi\n" {
+		t.Errorf("scan: %q, %v", out, err)
+	}
+	p, err := s.properties(path, "Service")
+	must(t, err)
+	if strength, _ := p["Strength"].Value().(byte); strength < 50 || p["Name"].Value() != "Café" {
+		t.Errorf("the service is %v", p)
+	}
+	if out, err := s.ctl("connect", filepath.Base(string(path))); err != nil {
+		t.Fatalf("connect: %q, %v", out, err)
+	}
+	s.connected("Café", "none")
+}
+
+// A network with a passphrase, by the client with a file; remembered only since
+// it served, and after that by itself.
+func TestPassphrase(t *testing.T) {
+	s := start(t)
+	ap := s.accessPoint("wlan1", pskNetwork("Home", "correct horse"))
+	path := s.path("Home", "psk")
+	s.wantSeen(path, true)
+	id := filepath.Base(string(path))
+	settings := s.machine.Path("/var/lib/connman/" + id + "/settings")
+
+	if out, err := s.ctl("connect", id, "--passphrase-file", s.secretFile("wrong horse")); err == nil {
+		t.Fatalf("connected with the wrong passphrase: %q", out)
+	}
+	if text, err := os.ReadFile(settings); err == nil {
+		t.Errorf("what is wrong was saved:\n%s", text)
+	}
+	if out, err := s.ctl("connect", id, "--passphrase-file", s.secretFile("correct horse")); err != nil {
+		t.Fatalf("connect: %q, %v", out, err)
+	}
+	s.connected("Home", "psk")
+	text, err := os.ReadFile(settings)
+	must(t, err)
+	if info, _ := os.Stat(settings); info.Mode().Perm() != 0o600 || !strings.Contains(string(text), "Passphrase=correct horse\n") {
+		t.Errorf("settings with mode %v:\n%s", info.Mode(), text)
+	}
+
+	t.Run("after a restart", func(t *testing.T) {
+		s := &session{world: s.world, t: t, daemon: s.daemon}
+		s.restart()
+		s.connected("Home", "psk")
+		t.Cleanup(func() { s.daemon.Stop(patience) })
+	})
+	t.Run("access point gone and back", func(t *testing.T) {
+		s := &session{world: s.world, t: t}
+		ap.stop()
+		s.wantSeen(path, false)
+		ap.t = t
+		ap.start(pskNetwork("Home", "correct horse"))
+		s.connected("Home", "psk")
+	})
+	logs, err := os.ReadFile(s.daemon.Log)
+	must(t, err)
+	if strings.Contains(string(logs), "horse") {
+		t.Error("the log tells a passphrase")
+	}
+}
+
+func TestWPA3(t *testing.T) {
+	s := start(t)
+	s.accessPoint("wlan1", saeNetwork("Modern", "correct horse"))
+	path := s.path("Modern", "psk")
+	s.wantSeen(path, true)
+	id := filepath.Base(string(path))
+	if out, err := s.ctl("connect", id, "--passphrase-file", s.secretFile("wrong horse")); err == nil {
+		t.Fatalf("connected with the wrong passphrase: %q", out)
+	}
+	if out, err := s.ctl("connect", id, "--passphrase-file", s.secretFile("correct horse")); err != nil {
+		t.Fatalf("connect: %q, %v", out, err)
+	}
+	s.connected("Modern", "psk")
+}
