@@ -31,6 +31,7 @@ import (
 	"net.connman/connmand/internal/settings"
 	"net.connman/connmand/internal/suspend"
 	"net.connman/connmand/internal/tech/ethernet"
+	"net.connman/connmand/internal/tech/wifi"
 	"net.connman/pkg/bus"
 	"net.connman/pkg/loop"
 )
@@ -121,11 +122,17 @@ func (d *daemon) build(o options, cfg config.Config) error {
 		return err
 	}
 	d.runKernel(netlink)
+	filter := d.filter(o, cfg)
 	if o.uses("ethernet") {
-		ethernet.Start(d.core, links, d.filter(o, cfg), log)
+		ethernet.Start(d.core, links, filter, log)
+	}
+	if o.uses("wifi") {
+		wifi.Start(wifi.Config{
+			Manager: d.core, Loop: d.loop, Log: log, Conn: conn, Links: links, Passes: filter.Passes,
+			Driver: o.wifiDrivers, BackgroundScan: cfg.BackgroundScanning,
+		})
 	}
 	d.watchClock()
-	d.tellLimits(o)
 	return nil
 }
 
@@ -269,19 +276,12 @@ func (d *daemon) watchProvisioning() {
 }
 
 func (d *daemon) watchClock() {
-	w, err := suspend.Watch(d.loop, d.log, suspend.Handler{})
+	w, err := suspend.Watch(d.loop, d.log, suspend.Handler{Resumed: func(time.Duration) { d.core.Resumed() }})
 	if err != nil {
 		d.log.Warn("time asleep will not count", "err", err)
 		return
 	}
 	d.onClose(w.Close)
-}
-
-// tellLimits says what options ask for that this version cannot do.
-func (d *daemon) tellLimits(o options) {
-	if o.wifiDrivers != defaultWifiDrivers {
-		d.log.Warn("no Wi-Fi in this version: --wifi has no effect")
-	}
 }
 
 // opaqueAddress is what makes opaque addresses, nil if none are wanted.
