@@ -260,6 +260,31 @@ func TestAgentPaste(t *testing.T) {
 	c.expectEnd(command.Worked)
 }
 
+// TestAgentTypedAhead: what was typed before a request was shown is the line's,
+// not an answer to it.
+func TestAgentTypedAhead(t *testing.T) {
+	w := newWorld(t)
+	c := agents(t, w, func() *console { return openConsole(t, w.Bus) })
+	first := c.begin(w, "Agent.ReportError", dbus.ObjectPath(wifi), "invalid-key")
+	second := c.begin(w, "Agent.RequestInput", dbus.ObjectPath(wifi), fields("Passphrase psk mandatory"))
+	c.expect("Retry (yes/no)? ")
+	c.typeIn("no\rservices wifi_7\rservi")
+	c.expectAnswer(first, nil)
+	c.expect("Passphrase? ")
+	c.expect("/net/connman/service/wifi_7\r\n")
+	c.expect("Passphrase? ")
+	c.typeIn("geheim\r")
+	c.expectAnswer(second, answers{"Passphrase": "geheim"})
+	c.expect(prompt + "servi")
+	c.typeIn("ces wifi_6\r")
+	c.expect("/net/connman/service/wifi_6\r\n")
+	c.typeIn("quit\r")
+	c.expectEnd(command.Worked)
+	if strings.Contains(c.all, "geheim") {
+		t.Errorf("the passphrase was shown: %q", c.all)
+	}
+}
+
 // TestAgentHidesSecrets: a passphrase is shown neither while it is typed nor by
 // a line that comes in between, and does not get into the history.
 func TestAgentHidesSecrets(t *testing.T) {

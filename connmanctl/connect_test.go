@@ -156,6 +156,26 @@ func TestConnectAtTerminal(t *testing.T) {
 	}
 }
 
+// TestConnectTypedAhead: what was typed for the shell that comes next is no
+// passphrase.
+func TestConnectTypedAhead(t *testing.T) {
+	w := newWorld(t)
+	w.Answer("RegisterAgent", lab.Answer{})
+	through := make(chan struct{})
+	w.Answer("Connect", lab.Answer{After: through})
+	c := runConsole(t, client(deadline(t), w.Bus, "connect", "wifi_1"))
+	w.Await(t, "/net/connman/service/wifi_1 net.connman.Service.Connect")
+	c.typeIn("ls -l\rcd")
+	c.expect("ls -l\r\ncd")
+	done := c.begin(w, "Agent.RequestInput", dbus.ObjectPath(wifi), fields("Identity string mandatory", "Passphrase psk mandatory"))
+	c.expect("EAP username? ")
+	c.typeIn("me\rgeheim\r")
+	c.expectAnswer(done, answers{"Identity": "me", "Passphrase": "geheim"})
+	close(through)
+	c.expect("Connected wifi_1\r\n")
+	c.expectEnd(command.Worked)
+}
+
 func TestConnectMisused(t *testing.T) {
 	w := newWorld(t)
 	for args, want := range map[string]string{

@@ -4,6 +4,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -151,6 +152,35 @@ func TestConsoleKeys(t *testing.T) {
 		c.typeIn("\x04")
 		c.expectEnd(command.Worked)
 	})
+}
+
+// TestConsoleSuspends: Ctrl-Z gives the terminal back as it was until the shell
+// continues the client.
+func TestConsoleSuspends(t *testing.T) {
+	w := newWorld(t)
+	self, err := filepath.Abs(os.Args[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := client(deadline(t), w.Bus)
+	cmd.Path, cmd.Args = "/bin/bash", []string{"bash", "--norc", "-i"}
+	cmd.Env = append(cmd.Env, "PS1=bash> ", "CLIENT="+self)
+	c := runConsole(t, cmd)
+	c.expect("bash> ")
+	c.typeIn("$CLIENT; stty -a\r")
+	c.expect(prompt)
+	c.typeIn("services wifi_7\x1a")
+	c.expect("Stopped")
+	c.expect(" icanon ")
+	c.expect("bash> ")
+	c.typeIn("fg\r")
+	c.expect(prompt + "services wifi_7")
+	c.typeIn("\r")
+	c.expect("/net/connman/service/wifi_7\r\n")
+	c.typeIn("\x04")
+	c.expect("bash> ")
+	c.typeIn("exit\r")
+	c.expectEnd(command.Worked)
 }
 
 // TestConsoleSignal: a signal's line comes above the line being typed, which is

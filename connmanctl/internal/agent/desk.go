@@ -13,6 +13,11 @@ type Question struct {
 	Field  string // of the request, such as Passphrase; "" when it is about the whole
 	Prompt string
 	Hidden bool // the answer is a secret
+
+	// Follows says that the person has seen a question of the same request, and
+	// may have answered this one before it was shown. What was typed before the
+	// first question of a request is meant for something else.
+	Follows bool
 }
 
 // Person is who answers.
@@ -37,6 +42,7 @@ type request struct {
 	call  answerable
 	begin func(*request)
 	reply bus.Dict // what has been answered so far
+	asked bool     // a question has been put
 }
 
 // answerable is a [bus.Call].
@@ -60,6 +66,7 @@ func (d *Desk) introduce(format string, args ...any) { fmt.Fprintf(d.out, format
 // ask asks again until accept takes the answer. When there is none, the request
 // is answered as cancelled.
 func (d *Desk) ask(r *request, q Question, accept func(line string) bool) {
+	q.Follows, r.asked = r.asked, true
 	d.withdraw = d.person.Ask(q, func(line string, ok bool) {
 		switch {
 		case !ok:

@@ -75,7 +75,7 @@ func (r *request) fill(wanted []field) {
 	}
 	f, rest := wanted[0], wanted[1:]
 	pin := slices.ContainsFunc(rest, func(f field) bool { return f.name == "WPS" })
-	r.agent.desk.ask(r, Question{f.name, f.prompt, f.hidden}, func(line string) bool {
+	r.agent.desk.ask(r, Question{Field: f.name, Prompt: f.prompt, Hidden: f.hidden}, func(line string) bool {
 		skip := f.name == "Passphrase" && line == "" && pin
 		switch {
 		case !skip && !f.accepts(line):

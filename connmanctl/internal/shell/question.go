@@ -6,6 +6,8 @@ import (
 	"os"
 	"unicode/utf8"
 
+	"golang.org/x/sys/unix"
+
 	"net.connman/connmanctl/internal/agent"
 )
 
@@ -19,6 +21,9 @@ func (t *terminal) Ask(q agent.Question, answer func(line string, ok bool)) (wit
 	}
 	t.asking.Store(true)
 	_ = t.wantRaw()
+	if !q.Follows {
+		t.passOver()
+	}
 	asked := &question{Question: q, answer: answer}
 	t.question = asked
 	asked.draw(os.Stdout)
@@ -31,6 +36,16 @@ func (t *terminal) Ask(q agent.Question, answer func(line string, ok bool)) (wit
 			t.close()
 		}
 		asked.answer = func(string, bool) {}
+	}
+}
+
+// passOver keeps what has been typed so far from the question to come: it is
+// readline's, or if there is only this question, nobody's.
+func (t *terminal) passOver() {
+	t.older = len(t.input)
+	if t.rl == nil {
+		t.input, t.older = nil, 0
+		_ = unix.IoctlSetInt(int(os.Stdin.Fd()), unix.TCFLSH, unix.TCIFLUSH)
 	}
 }
 

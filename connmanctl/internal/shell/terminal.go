@@ -4,9 +4,13 @@ import (
 	"errors"
 	"io"
 	"os"
+	"os/signal"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
+	"syscall"
+	"time"
 
 	"github.com/chzyer/readline"
 
@@ -27,6 +31,7 @@ type terminal struct {
 	mu       sync.Mutex // guards what follows
 	typed    *sync.Cond // tells of bytes for readline
 	input    []byte     // for readline, or kept back until an answer is dealt with
+	older    int        // so much of input is readline's whatever is asked
 	ended    bool       // the input
 	dealing  bool       // with an answer: who gets input is not known
 	question *question
@@ -81,9 +86,12 @@ func newTerminal(l *loop.Loop, complete readline.AutoCompleter) (*terminal, erro
 		Stdin:                  t,
 		Stdout:                 drawing{t},
 		FuncFilterInputRune:    t.finishing,
-		FuncMakeRaw:            t.enterRaw,
-		FuncExitRaw:            t.exitRaw,
+		FuncMakeRaw:            stayRaw,
+		FuncExitRaw:            stayRaw,
 	})
+	if err == nil {
+		err = t.wantRaw()
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -142,9 +150,9 @@ func (t *terminal) pump(in io.Reader) {
 
 // hand gives the input to the question, or to readline.
 func (t *terminal) hand() {
-	for t.question != nil && len(t.input) > 0 {
-		key := t.input[0]
-		t.input = t.input[1:]
+	for t.question != nil && len(t.input) > t.older {
+		key := t.input[t.older]
+		t.input = slices.Delete(t.input, t.older, t.older+1)
 		if end, ok := t.question.key(key, os.Stdout); end {
 			t.answered(ok)
 		}
@@ -159,14 +167,18 @@ func (t *terminal) hand() {
 func (t *terminal) Read(p []byte) (int, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for t.dealing || t.question != nil || len(t.input) == 0 {
+	for t.older == 0 && (t.dealing || t.question != nil || len(t.input) == 0) {
 		if t.ended && len(t.input) == 0 {
 			return 0, io.EOF
 		}
 		t.typed.Wait()
 	}
-	n := copy(p, t.input)
-	t.input = t.input[n:]
+	n := len(t.input)
+	if t.older > 0 {
+		n = t.older
+	}
+	n = copy(p, t.input[:n])
+	t.input, t.older = t.input[n:], max(0, t.older-n)
 	return n, nil
 }
 
@@ -189,6 +201,9 @@ func (t *terminal) finishing(key rune) (rune, bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	switch key {
+	case readline.CharCtrlZ:
+		t.suspend()
+		return key, false
 	case readline.CharEnter, readline.CharCtrlJ, readline.CharInterrupt, readline.CharDelete:
 		t.finished = true
 	default:
@@ -197,16 +212,24 @@ func (t *terminal) finishing(key rune) (rune, bool) {
 	return key, true
 }
 
-func (t *terminal) enterRaw() error {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.wantRaw()
-}
+// stayRaw keeps readline from leaving raw mode between lines, where the kernel
+// would echo what is typed, hold it until the line ends, and act on Ctrl-C.
+func stayRaw() error { return nil }
 
-func (t *terminal) exitRaw() error {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.unwantRaw()
+// suspend stops the process as Ctrl-Z does outside raw mode, and comes back when
+// it is continued, or at once where nobody could continue it.
+func (t *terminal) suspend() {
+	continued := make(chan os.Signal, 1)
+	signal.Notify(continued, syscall.SIGCONT)
+	defer signal.Stop(continued)
+	t.rl.Clean()
+	_ = t.mode.Exit()
+	_ = syscall.Kill(0, syscall.SIGTSTP)
+	select {
+	case <-continued:
+	case <-time.After(100 * time.Millisecond):
+	}
+	_ = t.mode.Enter()
 }
 
 func (t *terminal) wantRaw() error {
