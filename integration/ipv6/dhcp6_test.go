@@ -3,55 +3,13 @@
 package ipv6
 
 import (
-	"fmt"
 	"net"
-	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
-	"net.connman/integration/lab"
 )
-
-// managed is a radvd configuration that sends machines to DHCPv6 and has
-// nobody believe that others are on the link.
-const managed = `interface home {
-	AdvSendAdvert on;
-	AdvManagedFlag on;
-	MinRtrAdvInterval 3;
-	MaxRtrAdvInterval 4;
-	prefix 2001:db8:1::/64 { AdvOnLink off; AdvAutonomous off; };
-};
-`
-
-// dhcpd runs ISC's server on the first router with these addresses to give,
-// and returns the file of its leases.
-func (w *world) dhcpd(first, last string) (leases string) {
-	w.t.Helper()
-	leases = w.gateway.Path("/etc/dhcpd6.leases")
-	must(w.t, w.gateway.WriteFile("/etc/dhcpd6.leases", ""))
-	must(w.t, w.gateway.WriteFile("/etc/dhcpd6.conf", fmt.Sprintf(`default-lease-time 3600;
-subnet6 2001:db8:1::/64 { range6 %s %s; option dhcp6.name-servers 2001:db8:1::53; option dhcp6.domain-search "isc.test"; }
-`, first, last)))
-	program := filepath.Join(os.Getenv("CONNMAN_REFERENCE"), "isc-dhcp-server/usr/sbin/dhcpd")
-	_, err := w.gateway.Start(exec.Command(program, "-6", "-f", "-d", "-cf", "/etc/dhcpd6.conf", "-lf", "/etc/dhcpd6.leases", "--no-pid", "home"))
-	must(w.t, err)
-	return leases
-}
-
-// waitFile waits until a file has text in it.
-func (w *world) waitFile(path, text string) {
-	w.t.Helper()
-	must(w.t, lab.Eventually(patience, func() error {
-		data, err := os.ReadFile(path)
-		if err == nil && !strings.Contains(string(data), text) {
-			err = fmt.Errorf("no %q in %s", text, data)
-		}
-		return err
-	}))
-}
 
 // A lease from its beginning to its end, on a network where all traffic goes
 // through the router.
@@ -59,7 +17,8 @@ func TestLeaseOfASingleAddress(t *testing.T) {
 	w := newWorld(t)
 	forward(t, w.gateway)
 	w.web()
-	leases := w.dhcpd("2001:db8:1::100", "2001:db8:1::1ff")
+	w.dhcpd(stock{first: "2001:db8:1::100", last: "2001:db8:1::1ff"})
+	leases := w.gateway.Path(servers["ISC"].leases)
 	w.radvd(w.gateway, managed)
 	w.start()
 	w.waitState("ready")
@@ -96,7 +55,8 @@ func TestDeclinedLease(t *testing.T) {
 	w := newWorld(t)
 	other := w.join("other", net.HardwareAddr{2, 0, 0, 0, 0, 3})
 	w.addAddr(other, "2001:db8:1::100/64")
-	leases := w.dhcpd("2001:db8:1::100", "2001:db8:1::100")
+	w.dhcpd(stock{first: "2001:db8:1::100", last: "2001:db8:1::100"})
+	leases := w.gateway.Path(servers["ISC"].leases)
 	w.radvd(w.gateway, managed)
 	w.start()
 	w.waitFile(leases, "binding state abandoned")
@@ -114,7 +74,7 @@ func TestDeclinedLease(t *testing.T) {
 func TestManagedFlagChanges(t *testing.T) {
 	w := newWorld(t)
 	forward(t, w.gateway)
-	w.dhcpd("2001:db8:1::100", "2001:db8:1::100")
+	w.dhcpd(stock{first: "2001:db8:1::100", last: "2001:db8:1::100"})
 	plain := advertise("medium", network, "")
 	router := w.radvd(w.gateway, plain)
 	w.start()

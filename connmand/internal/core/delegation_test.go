@@ -66,3 +66,26 @@ func TestDelegatedPrefixes(t *testing.T) {
 		}
 	})
 }
+
+// What a server no longer lets the machine use is out of use at once, also while
+// it is asked for again.
+func TestLostLeaseIsTakenAway(t *testing.T) {
+	inWorld6(t, defaults(), func(w *world) {
+		w.plug("eth0")
+		info := routerInfo()
+		info.Managed = true
+		w.hear("eth0", info)
+		dhcp := w.dhcp6["eth0"]
+		w.do(func() {
+			dhcp.report(DHCP6Bound{Lease: Lease6{Addresses: []LeasedAddress{{netip.MustParseAddr("2001:db8:1::100"), time.Hour, time.Hour}}}})
+		})
+		if w.links.configs[2].KeepIPv6 {
+			t.Error("an earlier run's addresses stay beside the lease")
+		}
+		w.do(func() { dhcp.report(DHCP6Lost{}) })
+		w.wantAddrs("eth0", "")
+		if w.links.configs[2].KeepIPv6 || dhcp.stopped {
+			t.Errorf("address is kept: %t; client stopped: %t", w.links.configs[2].KeepIPv6, dhcp.stopped)
+		}
+	})
+}

@@ -25,7 +25,7 @@ type ipv6 struct {
 	info      *RouterInfo // nil: no router was heard
 	dhcp      DHCP6Client
 	stateful  bool // dhcp asks for addresses
-	deaf      bool // no DHCPv6 server answered
+	deaf      bool // no DHCPv6 server answered, or what one gave is over
 	lease     *Lease6
 	leasedAt  time.Time // when lease was reported
 
@@ -177,6 +177,7 @@ func (v *ipv6) onDHCP(e DHCP6Event) {
 	case DHCP6Lost:
 		v.change(func() { v.lease = nil })
 		v.followFlags() // which may have changed while there was a lease
+		v.deaf = true   // nothing of it is kept for an answer still to come
 		v.update("DHCPv6 lease lost")
 	case DHCP6NoAnswer:
 		v.deaf = true
