@@ -192,10 +192,11 @@ func TestServerDies(t *testing.T) {
 		p = s.run(w, have)
 		w.waitLog("from=rebinding to=bound", 1)
 		w.waitAddress(given1)
-		if strings.Contains(w.log(), "to=soliciting") && !strings.Contains(w.log(), "from=stopped to=soliciting") {
+		if strings.Contains(w.log(), "from=rebinding to=soliciting") {
 			w.t.Error("the lease was lost meanwhile")
 		}
 		p.Kill()
+		w.waitLog("from=renewing to=rebinding", 2)
 		w.waitLog("from=rebinding to=soliciting", 1)
 		w.waitNoAddress()
 		s.run(w, have)

@@ -73,15 +73,15 @@ func (w *world) dhcpd(s stock) *lab.Process {
 	fmt.Fprintf(&b, "default-lease-time %d; preferred-lifetime %d;\n", s.valid, s.preferred)
 	fmt.Fprintf(&b, "option dhcp-renewal-time %d; option dhcp-rebinding-time %d;\n", s.t1, s.t2)
 	fmt.Fprintf(&b, "option dhcp6.name-servers %s; option dhcp6.domain-search \"isc.test\";\n", s.dns)
+	if s.rapid {
+		b.WriteString("option dhcp6.rapid-commit;\n")
+	}
 	fmt.Fprintf(&b, "subnet6 %s {\n", s.subnet)
 	if s.first != "" {
 		fmt.Fprintf(&b, "range6 %s %s;\n", s.first, s.last)
 	}
 	if s.prefixes {
 		b.WriteString("prefix6 2001:db8:100:: 2001:db8:100:ff00:: /56;\n")
-	}
-	if s.rapid {
-		b.WriteString("option dhcp6.rapid-commit;\n")
 	}
 	b.WriteString("}\n")
 	must(w.t, w.gateway.WriteFile("/etc/dhcpd6.conf", b.String()))
@@ -107,7 +107,10 @@ func (w *world) kea(s stock) *lab.Process {
 		subnet["pd-pools"] = []any{map[string]any{"prefix": "2001:db8:100::", "prefix-len": 48, "delegated-len": 56}}
 	}
 	text, err := json.Marshal(map[string]any{"Dhcp6": map[string]any{
-		"interfaces-config":  map[string]any{"interfaces": []string{"home"}},
+		"interfaces-config": map[string]any{
+			"interfaces":                  []string{"home"}, // it may not be ready yet
+			"service-sockets-max-retries": 200, "service-sockets-retry-wait-time": 100,
+		},
 		"lease-database":     map[string]any{"type": "memfile", "name": "/run/kea6.csv", "lfc-interval": 0},
 		"renew-timer":        s.t1,
 		"rebind-timer":       s.t2,
@@ -132,7 +135,6 @@ func (w *world) kea(s stock) *lab.Process {
 	cmd := exec.Command(peer("kea-dhcp6-server/usr/sbin/kea-dhcp6"), "-c", "/etc/kea6.json")
 	cmd.Env = append(os.Environ(),
 		"LD_LIBRARY_PATH="+filepath.Dir(libraries[0]), "KEA_PIDFILE_DIR=/run", "KEA_LOCKFILE_DIR=/run")
-	w.linkLocal(w.bridge) // it does not wait for its address
 	p, err := w.gateway.Start(cmd)
 	must(w.t, err)
 	return p
