@@ -1,6 +1,7 @@
 # make build      the programs, into bin/
 # make demo       watch a machine come online, in a world of its own
-# make test       everything; as root also the tests in network namespaces
+# make test       everything; as root also the tests in network namespaces and
+#                 virtual machines (make netns, make vm)
 # make bench      measure against other network managers (root)
 # make install    DESTDIR and PREFIX as usual
 
@@ -31,6 +32,8 @@ PACKAGES := $(MODULES:%=./%/...)
 PROGRAMS := bin/connmand bin/connmanctl bin/connmand-wait-online
 # Where tests need root; the rest has run in unit.
 NETNS    := $(sort $(dir $(shell grep -rl --include='*_test.go' '^//go:build netns' $(MODULES))))
+# What needs a kernel that the machine doesn't have runs in a virtual one.
+VM       := $(sort $(dir $(shell grep -rl --include='*_test.go' '^//go:build vm' $(MODULES))))
 PAGES    := $(notdir $(wildcard docs/*.[158]))
 ROOT     := $(filter 0,$(shell id -u))
 
@@ -42,7 +45,7 @@ export CONNMAN_TEST_PEERS ?= $(CONNMAN_REFERENCE)/isc-dhcp-server/usr/sbin
 # The programs under test.
 export CONNMAN_BIN ?= $(CURDIR)/bin
 
-.PHONY: build demo test unit netns lint gen bench peers install uninstall clean tools $(PROGRAMS)
+.PHONY: build demo test unit netns vm lint gen bench peers install uninstall clean tools $(PROGRAMS)
 
 build: $(PROGRAMS)
 
@@ -75,7 +78,7 @@ tools:
 	$(call install-missing,gcc,gcc libc6-dev)
 	$(call install-missing,dbus-daemon,dbus-daemon)
 
-test: lint peers unit netns
+test: lint peers unit netns vm
 
 unit: tools
 	go test -race $(PACKAGES)
@@ -87,12 +90,16 @@ peers:
 netns: tools peers build
 	go test -race -tags netns -p 1 -timeout 25m $(NETNS:%/=./%)
 
+vm: tools peers build
+	go build -o build/vmrun ./integration/vm/vmrun
+	go test -tags vm -timeout 20m -exec '$(CURDIR)/build/vmrun -timeout 22m -module "mac80211_hwsim radios=4"' $(VM:%/=./%)
+
 bench: peers build
 	go run ./integration/bench
 else
-peers netns bench:
+peers netns vm bench:
 	@echo '**********************************************************************'
-	@echo '** NOT RUN: "$@" needs root, for network namespaces and real daemons.'
+	@echo '** NOT RUN: "$@" needs root, for namespaces, real daemons and virtual machines.'
 	@echo '** Run it with: sudo make $@'
 	@echo '**********************************************************************'
 endif
@@ -100,8 +107,8 @@ endif
 # What is generated must be what is committed; units must satisfy systemd.
 lint: gen-check units-check
 	@unformatted=$$(gofmt -l $(MODULES)); if [ -n "$$unformatted" ]; then echo "not formatted: $$unformatted"; exit 1; fi
-	go vet -tags netns $(PACKAGES)
-	go run $(STATICCHECK) -tags netns $(PACKAGES)
+	go vet -tags netns,vm $(PACKAGES)
+	go run $(STATICCHECK) -tags netns,vm $(PACKAGES)
 
 gen:
 	cd pkg && go generate ./...

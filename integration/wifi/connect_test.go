@@ -54,7 +54,8 @@ func TestOpen(t *testing.T) {
 }
 
 // A network with a passphrase, by the client with a file; remembered only since
-// it served, and after that by itself.
+// it served. After that by itself: when the daemon is started again, and when the
+// access point comes back.
 func TestPassphrase(t *testing.T) {
 	s := start(t)
 	ap := s.accessPoint("wlan1", pskNetwork("Home", "correct horse"))
@@ -79,20 +80,14 @@ func TestPassphrase(t *testing.T) {
 		t.Errorf("settings with mode %v:\n%s", info.Mode(), text)
 	}
 
-	t.Run("after a restart", func(t *testing.T) {
-		s := &session{world: s.world, t: t, daemon: s.daemon}
-		s.restart()
-		s.connected("Home", "psk")
-		t.Cleanup(func() { s.daemon.Stop(patience) })
-	})
-	t.Run("access point gone and back", func(t *testing.T) {
-		s := &session{world: s.world, t: t}
-		ap.stop()
-		s.wantSeen(path, false)
-		ap.t = t
-		ap.start(pskNetwork("Home", "correct horse"))
-		s.connected("Home", "psk")
-	})
+	s.restart()
+	s.connected("Home", "psk")
+
+	ap.stop()
+	s.wantSeen(path, false)
+	ap.start(pskNetwork("Home", "correct horse"))
+	s.connected("Home", "psk")
+
 	logs, err := os.ReadFile(s.daemon.Log)
 	must(t, err)
 	if strings.Contains(string(logs), "horse") {
