@@ -11,10 +11,14 @@ type Call struct {
 
 	conn     *Conn
 	method   *Method
+	server   any
 	serial   uint32
 	flags    byte
 	answered bool
 }
+
+// Server returns the Server of the interface that was called.
+func (c *Call) Server() any { return c.server }
 
 // Interactive says whether the caller lets us ask the user for authorization.
 func (c *Call) Interactive() bool { return c.flags&flagInteractive != 0 }

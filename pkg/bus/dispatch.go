@@ -22,9 +22,10 @@ func (c *Conn) dispatch(m *message) {
 		return
 	}
 	if o := c.objects.byPath[m.path]; o != nil {
-		method := o.method(m.iface, m.member)
+		method, server := o.method(m.iface, m.member)
 		if method != nil && signatureOf(method.In) == m.signature {
-			c.handle(call, method, m)
+			call.method, call.server = method, server
+			c.handle(call, m)
 			return
 		}
 	}
@@ -38,14 +39,13 @@ func (c *Conn) dispatch(m *message) {
 	}
 }
 
-func (c *Conn) handle(call *Call, method *Method, m *message) {
+func (c *Conn) handle(call *Call, m *message) {
 	args, err := m.values()
 	if err != nil {
 		call.Error(&Error{"org.freedesktop.DBus.Error.InvalidArgs", err.Error()})
 		return
 	}
-	call.method = method
-	method.Handle(call, args)
+	call.method.Handle(call, args)
 }
 
 func noSuchMethod(name string, m *message) *Error {

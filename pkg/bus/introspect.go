@@ -8,15 +8,14 @@ const doctype = `<!DOCTYPE node PUBLIC "-//freedesktop//DTD D-BUS Object Introsp
 
 const deprecated = `<annotation name="org.freedesktop.DBus.Deprecated" value="true"/>`
 
-func (c *Conn) introspectable(o *object) Interface {
-	return Interface{
-		Name: ifaceIntrospectable,
-		Methods: []Method{{
-			Name:   "Introspect",
-			Out:    []Arg{{"xml", "s"}},
-			Handle: func(call *Call, _ []any) { call.Reply(c.introspect(o)) },
-		}},
-	}
+var introspectMethods = []Method{{
+	Name:   "Introspect",
+	Out:    []Arg{{"xml", "s"}},
+	Handle: func(call *Call, _ []any) { call.Reply(call.conn.introspect(call.server.(*object))) },
+}}
+
+func introspectable(o *object) Interface {
+	return Interface{Name: ifaceIntrospectable, Methods: introspectMethods, Server: o}
 }
 
 // introspect describes an object, in the layout that the reference's objects

@@ -7,11 +7,13 @@ import (
 	"strings"
 )
 
-// Interface is one interface of an exported object.
+// Interface is one interface of an exported object. Objects of a kind share
+// Methods and Signals and differ in their Server.
 type Interface struct {
 	Name    string
 	Methods []Method
 	Signals []Signal
+	Server  any // what the methods find in [Call.Server]
 }
 
 // Method is a method that callers may call. Handle runs on the loop with
@@ -63,18 +65,19 @@ type object struct {
 	unseen     int    // interfaces at the end of the list that no signal announced yet
 }
 
-func (o *object) method(iface, member string) *Method {
-	for i := range o.interfaces {
-		if o.interfaces[i].Name != iface {
+// method returns a method and who serves it, nil if there is no such method.
+func (o *object) method(iface, member string) (m *Method, server any) {
+	for _, i := range o.interfaces {
+		if i.Name != iface {
 			continue
 		}
-		for j := range o.interfaces[i].Methods {
-			if m := &o.interfaces[i].Methods[j]; m.Name == member {
-				return m
+		for j := range i.Methods {
+			if i.Methods[j].Name == member {
+				return &i.Methods[j], i.Server
 			}
 		}
 	}
-	return nil
+	return nil, nil
 }
 
 func (o *object) signal(iface, member string) *Signal {
@@ -157,7 +160,7 @@ func (c *Conn) Export(path ObjectPath, interfaces ...Interface) error {
 	if o == nil {
 		t.exports++
 		o = &object{path: path, order: t.exports}
-		o.interfaces = append(o.interfaces, c.introspectable(o))
+		o.interfaces = append(make([]Interface, 0, 1+len(interfaces)), introspectable(o))
 		o.unseen = 1
 		t.byPath[path] = o
 	}

@@ -59,48 +59,60 @@ type AgentServer interface {
 
 // ServeAgent offers s as net.connman.Agent.
 func ServeAgent(s AgentServer) bus.Interface {
-	return bus.Interface{
-		Name: InterfaceAgent,
-		Methods: []bus.Method{
-			{
-				Name:   "Release",
-				Handle: func(call *bus.Call, _ []any) { s.Release(call) },
-			},
-			{
-				Name:   "Cancel",
-				Handle: func(call *bus.Call, _ []any) { s.Cancel(call) },
-			},
-			{
-				Name:   "RequestBrowser",
-				In:     []bus.Arg{{Name: "service", Type: "o"}, {Name: "url", Type: "s"}},
-				Handle: func(call *bus.Call, args []any) { s.RequestBrowser(call, args[0].(bus.ObjectPath), args[1].(string)) },
-			},
-			{
-				Name:   "ReportError",
-				In:     []bus.Arg{{Name: "service", Type: "o"}, {Name: "error", Type: "s"}},
-				Handle: func(call *bus.Call, args []any) { s.ReportError(call, args[0].(bus.ObjectPath), args[1].(string)) },
-			},
-			{
-				Name:   "ReportPeerError",
-				In:     []bus.Arg{{Name: "peer", Type: "o"}, {Name: "error", Type: "s"}},
-				Handle: func(call *bus.Call, args []any) { s.ReportPeerError(call, args[0].(bus.ObjectPath), args[1].(string)) },
-			},
-			{
-				Name:   "RequestInput",
-				In:     []bus.Arg{{Name: "service", Type: "o"}, {Name: "fields", Type: "a{sv}"}},
-				Out:    []bus.Arg{{Name: "fields", Type: "a{sv}"}},
-				Handle: func(call *bus.Call, args []any) { s.RequestInput(call, args[0].(bus.ObjectPath), args[1].(bus.Dict)) },
-			},
-			{
-				Name: "RequestPeerAuthorization",
-				In:   []bus.Arg{{Name: "peer", Type: "o"}, {Name: "fields", Type: "a{sv}"}},
-				Out:  []bus.Arg{{Name: "fields", Type: "a{sv}"}},
-				Handle: func(call *bus.Call, args []any) {
-					s.RequestPeerAuthorization(call, args[0].(bus.ObjectPath), args[1].(bus.Dict))
-				},
+	i := declaredAgent
+	i.Server = s
+	return i
+}
+
+var declaredAgent = bus.Interface{
+	Name: InterfaceAgent,
+	Methods: []bus.Method{
+		{
+			Name:   "Release",
+			Handle: func(call *bus.Call, _ []any) { call.Server().(AgentServer).Release(call) },
+		},
+		{
+			Name:   "Cancel",
+			Handle: func(call *bus.Call, _ []any) { call.Server().(AgentServer).Cancel(call) },
+		},
+		{
+			Name: "RequestBrowser",
+			In:   []bus.Arg{{Name: "service", Type: "o"}, {Name: "url", Type: "s"}},
+			Handle: func(call *bus.Call, args []any) {
+				call.Server().(AgentServer).RequestBrowser(call, args[0].(bus.ObjectPath), args[1].(string))
 			},
 		},
-	}
+		{
+			Name: "ReportError",
+			In:   []bus.Arg{{Name: "service", Type: "o"}, {Name: "error", Type: "s"}},
+			Handle: func(call *bus.Call, args []any) {
+				call.Server().(AgentServer).ReportError(call, args[0].(bus.ObjectPath), args[1].(string))
+			},
+		},
+		{
+			Name: "ReportPeerError",
+			In:   []bus.Arg{{Name: "peer", Type: "o"}, {Name: "error", Type: "s"}},
+			Handle: func(call *bus.Call, args []any) {
+				call.Server().(AgentServer).ReportPeerError(call, args[0].(bus.ObjectPath), args[1].(string))
+			},
+		},
+		{
+			Name: "RequestInput",
+			In:   []bus.Arg{{Name: "service", Type: "o"}, {Name: "fields", Type: "a{sv}"}},
+			Out:  []bus.Arg{{Name: "fields", Type: "a{sv}"}},
+			Handle: func(call *bus.Call, args []any) {
+				call.Server().(AgentServer).RequestInput(call, args[0].(bus.ObjectPath), args[1].(bus.Dict))
+			},
+		},
+		{
+			Name: "RequestPeerAuthorization",
+			In:   []bus.Arg{{Name: "peer", Type: "o"}, {Name: "fields", Type: "a{sv}"}},
+			Out:  []bus.Arg{{Name: "fields", Type: "a{sv}"}},
+			Handle: func(call *bus.Call, args []any) {
+				call.Server().(AgentServer).RequestPeerAuthorization(call, args[0].(bus.ObjectPath), args[1].(bus.Dict))
+			},
+		},
+	},
 }
 
 // AgentReleaseCall is a call of net.connman.Agent.Release.
@@ -209,24 +221,30 @@ type ClockServer interface {
 
 // ServeClock offers s as net.connman.Clock.
 func ServeClock(s ClockServer) bus.Interface {
-	return bus.Interface{
-		Name: InterfaceClock,
-		Methods: []bus.Method{
-			{
-				Name:   "GetProperties",
-				Out:    []bus.Arg{{Name: "properties", Type: "a{sv}"}},
-				Handle: func(call *bus.Call, _ []any) { s.GetProperties(call) },
-			},
-			{
-				Name:   "SetProperty",
-				In:     []bus.Arg{{Name: "name", Type: "s"}, {Name: "value", Type: "v"}},
-				Handle: func(call *bus.Call, args []any) { s.SetProperty(call, args[0].(string), args[1].(bus.Variant)) },
+	i := declaredClock
+	i.Server = s
+	return i
+}
+
+var declaredClock = bus.Interface{
+	Name: InterfaceClock,
+	Methods: []bus.Method{
+		{
+			Name:   "GetProperties",
+			Out:    []bus.Arg{{Name: "properties", Type: "a{sv}"}},
+			Handle: func(call *bus.Call, _ []any) { call.Server().(ClockServer).GetProperties(call) },
+		},
+		{
+			Name: "SetProperty",
+			In:   []bus.Arg{{Name: "name", Type: "s"}, {Name: "value", Type: "v"}},
+			Handle: func(call *bus.Call, args []any) {
+				call.Server().(ClockServer).SetProperty(call, args[0].(string), args[1].(bus.Variant))
 			},
 		},
-		Signals: []bus.Signal{
-			{Name: "PropertyChanged", Args: []bus.Arg{{Name: "name", Type: "s"}, {Name: "value", Type: "v"}}},
-		},
-	}
+	},
+	Signals: []bus.Signal{
+		{Name: "PropertyChanged", Args: []bus.Arg{{Name: "name", Type: "s"}, {Name: "value", Type: "v"}}},
+	},
 }
 
 // ClockGetPropertiesCall is a call of net.connman.Clock.GetProperties.
@@ -289,22 +307,26 @@ type CounterServer interface {
 
 // ServeCounter offers s as net.connman.Counter.
 func ServeCounter(s CounterServer) bus.Interface {
-	return bus.Interface{
-		Name: InterfaceCounter,
-		Methods: []bus.Method{
-			{
-				Name:   "Release",
-				Handle: func(call *bus.Call, _ []any) { s.Release(call) },
-			},
-			{
-				Name: "Usage",
-				In:   []bus.Arg{{Name: "service", Type: "o"}, {Name: "home", Type: "a{sv}"}, {Name: "roaming", Type: "a{sv}"}},
-				Handle: func(call *bus.Call, args []any) {
-					s.Usage(call, args[0].(bus.ObjectPath), args[1].(bus.Dict), args[2].(bus.Dict))
-				},
+	i := declaredCounter
+	i.Server = s
+	return i
+}
+
+var declaredCounter = bus.Interface{
+	Name: InterfaceCounter,
+	Methods: []bus.Method{
+		{
+			Name:   "Release",
+			Handle: func(call *bus.Call, _ []any) { call.Server().(CounterServer).Release(call) },
+		},
+		{
+			Name: "Usage",
+			In:   []bus.Arg{{Name: "service", Type: "o"}, {Name: "home", Type: "a{sv}"}, {Name: "roaming", Type: "a{sv}"}},
+			Handle: func(call *bus.Call, args []any) {
+				call.Server().(CounterServer).Usage(call, args[0].(bus.ObjectPath), args[1].(bus.Dict), args[2].(bus.Dict))
 			},
 		},
-	}
+	},
 }
 
 // CounterReleaseCall is a call of net.connman.Counter.Release.
@@ -397,115 +419,141 @@ type ManagerServer interface {
 
 // ServeManager offers s as net.connman.Manager.
 func ServeManager(s ManagerServer) bus.Interface {
-	return bus.Interface{
-		Name: InterfaceManager,
-		Methods: []bus.Method{
-			{
-				Name:   "GetProperties",
-				Out:    []bus.Arg{{Name: "properties", Type: "a{sv}"}},
-				Handle: func(call *bus.Call, _ []any) { s.GetProperties(call) },
-			},
-			{
-				Name:   "SetProperty",
-				In:     []bus.Arg{{Name: "name", Type: "s"}, {Name: "value", Type: "v"}},
-				Handle: func(call *bus.Call, args []any) { s.SetProperty(call, args[0].(string), args[1].(bus.Variant)) },
-			},
-			{
-				Name:   "GetTechnologies",
-				Out:    []bus.Arg{{Name: "technologies", Type: "a(oa{sv})"}},
-				Handle: func(call *bus.Call, _ []any) { s.GetTechnologies(call) },
-			},
-			{
-				Name:       "RemoveProvider",
-				In:         []bus.Arg{{Name: "provider", Type: "o"}},
-				Deprecated: true,
-				Handle:     func(call *bus.Call, args []any) { s.RemoveProvider(call, args[0].(bus.ObjectPath)) },
-			},
-			{
-				Name:   "GetServices",
-				Out:    []bus.Arg{{Name: "services", Type: "a(oa{sv})"}},
-				Handle: func(call *bus.Call, _ []any) { s.GetServices(call) },
-			},
-			{
-				Name:   "GetPeers",
-				Out:    []bus.Arg{{Name: "peers", Type: "a(oa{sv})"}},
-				Handle: func(call *bus.Call, _ []any) { s.GetPeers(call) },
-			},
-			{
-				Name:   "GetTetheringClients",
-				Out:    []bus.Arg{{Name: "tethering_clients", Type: "as"}},
-				Handle: func(call *bus.Call, _ []any) { s.GetTetheringClients(call) },
-			},
-			{
-				Name:       "ConnectProvider",
-				In:         []bus.Arg{{Name: "provider", Type: "a{sv}"}},
-				Out:        []bus.Arg{{Name: "path", Type: "o"}},
-				Deprecated: true,
-				Handle:     func(call *bus.Call, args []any) { s.ConnectProvider(call, args[0].(bus.Dict)) },
-			},
-			{
-				Name:   "RegisterAgent",
-				In:     []bus.Arg{{Name: "path", Type: "o"}},
-				Handle: func(call *bus.Call, args []any) { s.RegisterAgent(call, args[0].(bus.ObjectPath)) },
-			},
-			{
-				Name:   "UnregisterAgent",
-				In:     []bus.Arg{{Name: "path", Type: "o"}},
-				Handle: func(call *bus.Call, args []any) { s.UnregisterAgent(call, args[0].(bus.ObjectPath)) },
-			},
-			{
-				Name: "RegisterCounter",
-				In:   []bus.Arg{{Name: "path", Type: "o"}, {Name: "accuracy", Type: "u"}, {Name: "period", Type: "u"}},
-				Handle: func(call *bus.Call, args []any) {
-					s.RegisterCounter(call, args[0].(bus.ObjectPath), args[1].(uint32), args[2].(uint32))
-				},
-			},
-			{
-				Name:   "UnregisterCounter",
-				In:     []bus.Arg{{Name: "path", Type: "o"}},
-				Handle: func(call *bus.Call, args []any) { s.UnregisterCounter(call, args[0].(bus.ObjectPath)) },
-			},
-			{
-				Name:   "CreateSession",
-				In:     []bus.Arg{{Name: "settings", Type: "a{sv}"}, {Name: "notifier", Type: "o"}},
-				Out:    []bus.Arg{{Name: "session", Type: "o"}},
-				Handle: func(call *bus.Call, args []any) { s.CreateSession(call, args[0].(bus.Dict), args[1].(bus.ObjectPath)) },
-			},
-			{
-				Name:   "DestroySession",
-				In:     []bus.Arg{{Name: "session", Type: "o"}},
-				Handle: func(call *bus.Call, args []any) { s.DestroySession(call, args[0].(bus.ObjectPath)) },
-			},
-			{
-				Name:   "RequestPrivateNetwork",
-				Out:    []bus.Arg{{Name: "path", Type: "o"}, {Name: "settings", Type: "a{sv}"}, {Name: "socket", Type: "h"}},
-				Handle: func(call *bus.Call, _ []any) { s.RequestPrivateNetwork(call) },
-			},
-			{
-				Name:   "ReleasePrivateNetwork",
-				In:     []bus.Arg{{Name: "path", Type: "o"}},
-				Handle: func(call *bus.Call, args []any) { s.ReleasePrivateNetwork(call, args[0].(bus.ObjectPath)) },
-			},
-			{
-				Name:   "RegisterPeerService",
-				In:     []bus.Arg{{Name: "specification", Type: "a{sv}"}, {Name: "master", Type: "b"}},
-				Handle: func(call *bus.Call, args []any) { s.RegisterPeerService(call, args[0].(bus.Dict), args[1].(bool)) },
-			},
-			{
-				Name:   "UnregisterPeerService",
-				In:     []bus.Arg{{Name: "specification", Type: "a{sv}"}},
-				Handle: func(call *bus.Call, args []any) { s.UnregisterPeerService(call, args[0].(bus.Dict)) },
+	i := declaredManager
+	i.Server = s
+	return i
+}
+
+var declaredManager = bus.Interface{
+	Name: InterfaceManager,
+	Methods: []bus.Method{
+		{
+			Name:   "GetProperties",
+			Out:    []bus.Arg{{Name: "properties", Type: "a{sv}"}},
+			Handle: func(call *bus.Call, _ []any) { call.Server().(ManagerServer).GetProperties(call) },
+		},
+		{
+			Name: "SetProperty",
+			In:   []bus.Arg{{Name: "name", Type: "s"}, {Name: "value", Type: "v"}},
+			Handle: func(call *bus.Call, args []any) {
+				call.Server().(ManagerServer).SetProperty(call, args[0].(string), args[1].(bus.Variant))
 			},
 		},
-		Signals: []bus.Signal{
-			{Name: "PropertyChanged", Args: []bus.Arg{{Name: "name", Type: "s"}, {Name: "value", Type: "v"}}},
-			{Name: "TechnologyAdded", Args: []bus.Arg{{Name: "path", Type: "o"}, {Name: "properties", Type: "a{sv}"}}},
-			{Name: "TechnologyRemoved", Args: []bus.Arg{{Name: "path", Type: "o"}}},
-			{Name: "ServicesChanged", Args: []bus.Arg{{Name: "changed", Type: "a(oa{sv})"}, {Name: "removed", Type: "ao"}}},
-			{Name: "PeersChanged", Args: []bus.Arg{{Name: "changed", Type: "a(oa{sv})"}, {Name: "removed", Type: "ao"}}},
-			{Name: "TetheringClientsChanged", Args: []bus.Arg{{Name: "registered", Type: "as"}, {Name: "removed", Type: "as"}}},
+		{
+			Name:   "GetTechnologies",
+			Out:    []bus.Arg{{Name: "technologies", Type: "a(oa{sv})"}},
+			Handle: func(call *bus.Call, _ []any) { call.Server().(ManagerServer).GetTechnologies(call) },
 		},
-	}
+		{
+			Name:       "RemoveProvider",
+			In:         []bus.Arg{{Name: "provider", Type: "o"}},
+			Deprecated: true,
+			Handle: func(call *bus.Call, args []any) {
+				call.Server().(ManagerServer).RemoveProvider(call, args[0].(bus.ObjectPath))
+			},
+		},
+		{
+			Name:   "GetServices",
+			Out:    []bus.Arg{{Name: "services", Type: "a(oa{sv})"}},
+			Handle: func(call *bus.Call, _ []any) { call.Server().(ManagerServer).GetServices(call) },
+		},
+		{
+			Name:   "GetPeers",
+			Out:    []bus.Arg{{Name: "peers", Type: "a(oa{sv})"}},
+			Handle: func(call *bus.Call, _ []any) { call.Server().(ManagerServer).GetPeers(call) },
+		},
+		{
+			Name:   "GetTetheringClients",
+			Out:    []bus.Arg{{Name: "tethering_clients", Type: "as"}},
+			Handle: func(call *bus.Call, _ []any) { call.Server().(ManagerServer).GetTetheringClients(call) },
+		},
+		{
+			Name:       "ConnectProvider",
+			In:         []bus.Arg{{Name: "provider", Type: "a{sv}"}},
+			Out:        []bus.Arg{{Name: "path", Type: "o"}},
+			Deprecated: true,
+			Handle: func(call *bus.Call, args []any) {
+				call.Server().(ManagerServer).ConnectProvider(call, args[0].(bus.Dict))
+			},
+		},
+		{
+			Name: "RegisterAgent",
+			In:   []bus.Arg{{Name: "path", Type: "o"}},
+			Handle: func(call *bus.Call, args []any) {
+				call.Server().(ManagerServer).RegisterAgent(call, args[0].(bus.ObjectPath))
+			},
+		},
+		{
+			Name: "UnregisterAgent",
+			In:   []bus.Arg{{Name: "path", Type: "o"}},
+			Handle: func(call *bus.Call, args []any) {
+				call.Server().(ManagerServer).UnregisterAgent(call, args[0].(bus.ObjectPath))
+			},
+		},
+		{
+			Name: "RegisterCounter",
+			In:   []bus.Arg{{Name: "path", Type: "o"}, {Name: "accuracy", Type: "u"}, {Name: "period", Type: "u"}},
+			Handle: func(call *bus.Call, args []any) {
+				call.Server().(ManagerServer).RegisterCounter(call, args[0].(bus.ObjectPath), args[1].(uint32), args[2].(uint32))
+			},
+		},
+		{
+			Name: "UnregisterCounter",
+			In:   []bus.Arg{{Name: "path", Type: "o"}},
+			Handle: func(call *bus.Call, args []any) {
+				call.Server().(ManagerServer).UnregisterCounter(call, args[0].(bus.ObjectPath))
+			},
+		},
+		{
+			Name: "CreateSession",
+			In:   []bus.Arg{{Name: "settings", Type: "a{sv}"}, {Name: "notifier", Type: "o"}},
+			Out:  []bus.Arg{{Name: "session", Type: "o"}},
+			Handle: func(call *bus.Call, args []any) {
+				call.Server().(ManagerServer).CreateSession(call, args[0].(bus.Dict), args[1].(bus.ObjectPath))
+			},
+		},
+		{
+			Name: "DestroySession",
+			In:   []bus.Arg{{Name: "session", Type: "o"}},
+			Handle: func(call *bus.Call, args []any) {
+				call.Server().(ManagerServer).DestroySession(call, args[0].(bus.ObjectPath))
+			},
+		},
+		{
+			Name:   "RequestPrivateNetwork",
+			Out:    []bus.Arg{{Name: "path", Type: "o"}, {Name: "settings", Type: "a{sv}"}, {Name: "socket", Type: "h"}},
+			Handle: func(call *bus.Call, _ []any) { call.Server().(ManagerServer).RequestPrivateNetwork(call) },
+		},
+		{
+			Name: "ReleasePrivateNetwork",
+			In:   []bus.Arg{{Name: "path", Type: "o"}},
+			Handle: func(call *bus.Call, args []any) {
+				call.Server().(ManagerServer).ReleasePrivateNetwork(call, args[0].(bus.ObjectPath))
+			},
+		},
+		{
+			Name: "RegisterPeerService",
+			In:   []bus.Arg{{Name: "specification", Type: "a{sv}"}, {Name: "master", Type: "b"}},
+			Handle: func(call *bus.Call, args []any) {
+				call.Server().(ManagerServer).RegisterPeerService(call, args[0].(bus.Dict), args[1].(bool))
+			},
+		},
+		{
+			Name: "UnregisterPeerService",
+			In:   []bus.Arg{{Name: "specification", Type: "a{sv}"}},
+			Handle: func(call *bus.Call, args []any) {
+				call.Server().(ManagerServer).UnregisterPeerService(call, args[0].(bus.Dict))
+			},
+		},
+	},
+	Signals: []bus.Signal{
+		{Name: "PropertyChanged", Args: []bus.Arg{{Name: "name", Type: "s"}, {Name: "value", Type: "v"}}},
+		{Name: "TechnologyAdded", Args: []bus.Arg{{Name: "path", Type: "o"}, {Name: "properties", Type: "a{sv}"}}},
+		{Name: "TechnologyRemoved", Args: []bus.Arg{{Name: "path", Type: "o"}}},
+		{Name: "ServicesChanged", Args: []bus.Arg{{Name: "changed", Type: "a(oa{sv})"}, {Name: "removed", Type: "ao"}}},
+		{Name: "PeersChanged", Args: []bus.Arg{{Name: "changed", Type: "a(oa{sv})"}, {Name: "removed", Type: "ao"}}},
+		{Name: "TetheringClientsChanged", Args: []bus.Arg{{Name: "registered", Type: "as"}, {Name: "removed", Type: "as"}}},
+	},
 }
 
 // ManagerGetPropertiesCall is a call of net.connman.Manager.GetProperties.
@@ -739,20 +787,24 @@ type NotificationServer interface {
 
 // ServeNotification offers s as net.connman.Notification.
 func ServeNotification(s NotificationServer) bus.Interface {
-	return bus.Interface{
-		Name: InterfaceNotification,
-		Methods: []bus.Method{
-			{
-				Name:   "Release",
-				Handle: func(call *bus.Call, _ []any) { s.Release(call) },
-			},
-			{
-				Name:   "Update",
-				In:     []bus.Arg{{Name: "settings", Type: "a{sv}"}},
-				Handle: func(call *bus.Call, args []any) { s.Update(call, args[0].(bus.Dict)) },
-			},
+	i := declaredNotification
+	i.Server = s
+	return i
+}
+
+var declaredNotification = bus.Interface{
+	Name: InterfaceNotification,
+	Methods: []bus.Method{
+		{
+			Name:   "Release",
+			Handle: func(call *bus.Call, _ []any) { call.Server().(NotificationServer).Release(call) },
 		},
-	}
+		{
+			Name:   "Update",
+			In:     []bus.Arg{{Name: "settings", Type: "a{sv}"}},
+			Handle: func(call *bus.Call, args []any) { call.Server().(NotificationServer).Update(call, args[0].(bus.Dict)) },
+		},
+	},
 }
 
 // NotificationReleaseCall is a call of net.connman.Notification.Release.
@@ -823,27 +875,31 @@ type PeerServer interface {
 
 // ServePeer offers s as net.connman.Peer.
 func ServePeer(s PeerServer) bus.Interface {
-	return bus.Interface{
-		Name: InterfacePeer,
-		Methods: []bus.Method{
-			{
-				Name:   "GetProperties",
-				Out:    []bus.Arg{{Name: "properties", Type: "a{sv}"}},
-				Handle: func(call *bus.Call, _ []any) { s.GetProperties(call) },
-			},
-			{
-				Name:   "Connect",
-				Handle: func(call *bus.Call, _ []any) { s.Connect(call) },
-			},
-			{
-				Name:   "Disconnect",
-				Handle: func(call *bus.Call, _ []any) { s.Disconnect(call) },
-			},
+	i := declaredPeer
+	i.Server = s
+	return i
+}
+
+var declaredPeer = bus.Interface{
+	Name: InterfacePeer,
+	Methods: []bus.Method{
+		{
+			Name:   "GetProperties",
+			Out:    []bus.Arg{{Name: "properties", Type: "a{sv}"}},
+			Handle: func(call *bus.Call, _ []any) { call.Server().(PeerServer).GetProperties(call) },
 		},
-		Signals: []bus.Signal{
-			{Name: "PropertyChanged", Args: []bus.Arg{{Name: "name", Type: "s"}, {Name: "value", Type: "v"}}},
+		{
+			Name:   "Connect",
+			Handle: func(call *bus.Call, _ []any) { call.Server().(PeerServer).Connect(call) },
 		},
-	}
+		{
+			Name:   "Disconnect",
+			Handle: func(call *bus.Call, _ []any) { call.Server().(PeerServer).Disconnect(call) },
+		},
+	},
+	Signals: []bus.Signal{
+		{Name: "PropertyChanged", Args: []bus.Arg{{Name: "name", Type: "s"}, {Name: "value", Type: "v"}}},
+	},
 }
 
 // PeerGetPropertiesCall is a call of net.connman.Peer.GetProperties.
@@ -1004,56 +1060,66 @@ type ServiceServer interface {
 
 // ServeService offers s as net.connman.Service.
 func ServeService(s ServiceServer) bus.Interface {
-	return bus.Interface{
-		Name: InterfaceService,
-		Methods: []bus.Method{
-			{
-				Name:       "GetProperties",
-				Out:        []bus.Arg{{Name: "properties", Type: "a{sv}"}},
-				Deprecated: true,
-				Handle:     func(call *bus.Call, _ []any) { s.GetProperties(call) },
-			},
-			{
-				Name:   "SetProperty",
-				In:     []bus.Arg{{Name: "name", Type: "s"}, {Name: "value", Type: "v"}},
-				Handle: func(call *bus.Call, args []any) { s.SetProperty(call, args[0].(string), args[1].(bus.Variant)) },
-			},
-			{
-				Name:   "ClearProperty",
-				In:     []bus.Arg{{Name: "name", Type: "s"}},
-				Handle: func(call *bus.Call, args []any) { s.ClearProperty(call, args[0].(string)) },
-			},
-			{
-				Name:   "Connect",
-				Handle: func(call *bus.Call, _ []any) { s.Connect(call) },
-			},
-			{
-				Name:   "Disconnect",
-				Handle: func(call *bus.Call, _ []any) { s.Disconnect(call) },
-			},
-			{
-				Name:   "Remove",
-				Handle: func(call *bus.Call, _ []any) { s.Remove(call) },
-			},
-			{
-				Name:   "MoveBefore",
-				In:     []bus.Arg{{Name: "service", Type: "o"}},
-				Handle: func(call *bus.Call, args []any) { s.MoveBefore(call, args[0].(bus.ObjectPath)) },
-			},
-			{
-				Name:   "MoveAfter",
-				In:     []bus.Arg{{Name: "service", Type: "o"}},
-				Handle: func(call *bus.Call, args []any) { s.MoveAfter(call, args[0].(bus.ObjectPath)) },
-			},
-			{
-				Name:   "ResetCounters",
-				Handle: func(call *bus.Call, _ []any) { s.ResetCounters(call) },
+	i := declaredService
+	i.Server = s
+	return i
+}
+
+var declaredService = bus.Interface{
+	Name: InterfaceService,
+	Methods: []bus.Method{
+		{
+			Name:       "GetProperties",
+			Out:        []bus.Arg{{Name: "properties", Type: "a{sv}"}},
+			Deprecated: true,
+			Handle:     func(call *bus.Call, _ []any) { call.Server().(ServiceServer).GetProperties(call) },
+		},
+		{
+			Name: "SetProperty",
+			In:   []bus.Arg{{Name: "name", Type: "s"}, {Name: "value", Type: "v"}},
+			Handle: func(call *bus.Call, args []any) {
+				call.Server().(ServiceServer).SetProperty(call, args[0].(string), args[1].(bus.Variant))
 			},
 		},
-		Signals: []bus.Signal{
-			{Name: "PropertyChanged", Args: []bus.Arg{{Name: "name", Type: "s"}, {Name: "value", Type: "v"}}},
+		{
+			Name:   "ClearProperty",
+			In:     []bus.Arg{{Name: "name", Type: "s"}},
+			Handle: func(call *bus.Call, args []any) { call.Server().(ServiceServer).ClearProperty(call, args[0].(string)) },
 		},
-	}
+		{
+			Name:   "Connect",
+			Handle: func(call *bus.Call, _ []any) { call.Server().(ServiceServer).Connect(call) },
+		},
+		{
+			Name:   "Disconnect",
+			Handle: func(call *bus.Call, _ []any) { call.Server().(ServiceServer).Disconnect(call) },
+		},
+		{
+			Name:   "Remove",
+			Handle: func(call *bus.Call, _ []any) { call.Server().(ServiceServer).Remove(call) },
+		},
+		{
+			Name: "MoveBefore",
+			In:   []bus.Arg{{Name: "service", Type: "o"}},
+			Handle: func(call *bus.Call, args []any) {
+				call.Server().(ServiceServer).MoveBefore(call, args[0].(bus.ObjectPath))
+			},
+		},
+		{
+			Name: "MoveAfter",
+			In:   []bus.Arg{{Name: "service", Type: "o"}},
+			Handle: func(call *bus.Call, args []any) {
+				call.Server().(ServiceServer).MoveAfter(call, args[0].(bus.ObjectPath))
+			},
+		},
+		{
+			Name:   "ResetCounters",
+			Handle: func(call *bus.Call, _ []any) { call.Server().(ServiceServer).ResetCounters(call) },
+		},
+	},
+	Signals: []bus.Signal{
+		{Name: "PropertyChanged", Args: []bus.Arg{{Name: "name", Type: "s"}, {Name: "value", Type: "v"}}},
+	},
 }
 
 // ServiceGetPropertiesCall is a call of net.connman.Service.GetProperties.
@@ -1199,28 +1265,34 @@ type SessionServer interface {
 
 // ServeSession offers s as net.connman.Session.
 func ServeSession(s SessionServer) bus.Interface {
-	return bus.Interface{
-		Name: InterfaceSession,
-		Methods: []bus.Method{
-			{
-				Name:   "Destroy",
-				Handle: func(call *bus.Call, _ []any) { s.Destroy(call) },
-			},
-			{
-				Name:   "Connect",
-				Handle: func(call *bus.Call, _ []any) { s.Connect(call) },
-			},
-			{
-				Name:   "Disconnect",
-				Handle: func(call *bus.Call, _ []any) { s.Disconnect(call) },
-			},
-			{
-				Name:   "Change",
-				In:     []bus.Arg{{Name: "name", Type: "s"}, {Name: "value", Type: "v"}},
-				Handle: func(call *bus.Call, args []any) { s.Change(call, args[0].(string), args[1].(bus.Variant)) },
+	i := declaredSession
+	i.Server = s
+	return i
+}
+
+var declaredSession = bus.Interface{
+	Name: InterfaceSession,
+	Methods: []bus.Method{
+		{
+			Name:   "Destroy",
+			Handle: func(call *bus.Call, _ []any) { call.Server().(SessionServer).Destroy(call) },
+		},
+		{
+			Name:   "Connect",
+			Handle: func(call *bus.Call, _ []any) { call.Server().(SessionServer).Connect(call) },
+		},
+		{
+			Name:   "Disconnect",
+			Handle: func(call *bus.Call, _ []any) { call.Server().(SessionServer).Disconnect(call) },
+		},
+		{
+			Name: "Change",
+			In:   []bus.Arg{{Name: "name", Type: "s"}, {Name: "value", Type: "v"}},
+			Handle: func(call *bus.Call, args []any) {
+				call.Server().(SessionServer).Change(call, args[0].(string), args[1].(bus.Variant))
 			},
 		},
-	}
+	},
 }
 
 // SessionDestroyCall is a call of net.connman.Session.Destroy.
@@ -1302,29 +1374,35 @@ type TechnologyServer interface {
 
 // ServeTechnology offers s as net.connman.Technology.
 func ServeTechnology(s TechnologyServer) bus.Interface {
-	return bus.Interface{
-		Name: InterfaceTechnology,
-		Methods: []bus.Method{
-			{
-				Name:       "GetProperties",
-				Out:        []bus.Arg{{Name: "properties", Type: "a{sv}"}},
-				Deprecated: true,
-				Handle:     func(call *bus.Call, _ []any) { s.GetProperties(call) },
-			},
-			{
-				Name:   "SetProperty",
-				In:     []bus.Arg{{Name: "name", Type: "s"}, {Name: "value", Type: "v"}},
-				Handle: func(call *bus.Call, args []any) { s.SetProperty(call, args[0].(string), args[1].(bus.Variant)) },
-			},
-			{
-				Name:   "Scan",
-				Handle: func(call *bus.Call, _ []any) { s.Scan(call) },
+	i := declaredTechnology
+	i.Server = s
+	return i
+}
+
+var declaredTechnology = bus.Interface{
+	Name: InterfaceTechnology,
+	Methods: []bus.Method{
+		{
+			Name:       "GetProperties",
+			Out:        []bus.Arg{{Name: "properties", Type: "a{sv}"}},
+			Deprecated: true,
+			Handle:     func(call *bus.Call, _ []any) { call.Server().(TechnologyServer).GetProperties(call) },
+		},
+		{
+			Name: "SetProperty",
+			In:   []bus.Arg{{Name: "name", Type: "s"}, {Name: "value", Type: "v"}},
+			Handle: func(call *bus.Call, args []any) {
+				call.Server().(TechnologyServer).SetProperty(call, args[0].(string), args[1].(bus.Variant))
 			},
 		},
-		Signals: []bus.Signal{
-			{Name: "PropertyChanged", Args: []bus.Arg{{Name: "name", Type: "s"}, {Name: "value", Type: "v"}}},
+		{
+			Name:   "Scan",
+			Handle: func(call *bus.Call, _ []any) { call.Server().(TechnologyServer).Scan(call) },
 		},
-	}
+	},
+	Signals: []bus.Signal{
+		{Name: "PropertyChanged", Args: []bus.Arg{{Name: "name", Type: "s"}, {Name: "value", Type: "v"}}},
+	},
 }
 
 // TechnologyGetPropertiesCall is a call of net.connman.Technology.GetProperties.

@@ -23,33 +23,39 @@ type PropertiesServer interface {
 
 // ServeProperties offers s as org.freedesktop.DBus.Properties.
 func ServeProperties(s PropertiesServer) bus.Interface {
-	return bus.Interface{
-		Name: InterfaceProperties,
-		Methods: []bus.Method{
-			{
-				Name:   "Get",
-				In:     []bus.Arg{{Name: "interface", Type: "s"}, {Name: "property", Type: "s"}},
-				Out:    []bus.Arg{{Name: "value", Type: "v"}},
-				Handle: func(call *bus.Call, args []any) { s.Get(call, args[0].(string), args[1].(string)) },
-			},
-			{
-				Name:   "GetAll",
-				In:     []bus.Arg{{Name: "interface", Type: "s"}},
-				Out:    []bus.Arg{{Name: "properties", Type: "a{sv}"}},
-				Handle: func(call *bus.Call, args []any) { s.GetAll(call, args[0].(string)) },
-			},
-			{
-				Name: "Set",
-				In:   []bus.Arg{{Name: "interface", Type: "s"}, {Name: "property", Type: "s"}, {Name: "value", Type: "v"}},
-				Handle: func(call *bus.Call, args []any) {
-					s.Set(call, args[0].(string), args[1].(string), args[2].(bus.Variant))
-				},
+	i := declaredProperties
+	i.Server = s
+	return i
+}
+
+var declaredProperties = bus.Interface{
+	Name: InterfaceProperties,
+	Methods: []bus.Method{
+		{
+			Name: "Get",
+			In:   []bus.Arg{{Name: "interface", Type: "s"}, {Name: "property", Type: "s"}},
+			Out:  []bus.Arg{{Name: "value", Type: "v"}},
+			Handle: func(call *bus.Call, args []any) {
+				call.Server().(PropertiesServer).Get(call, args[0].(string), args[1].(string))
 			},
 		},
-		Signals: []bus.Signal{
-			{Name: "PropertiesChanged", Args: []bus.Arg{{Name: "interface", Type: "s"}, {Name: "changed", Type: "a{sv}"}, {Name: "invalidated", Type: "as"}}},
+		{
+			Name:   "GetAll",
+			In:     []bus.Arg{{Name: "interface", Type: "s"}},
+			Out:    []bus.Arg{{Name: "properties", Type: "a{sv}"}},
+			Handle: func(call *bus.Call, args []any) { call.Server().(PropertiesServer).GetAll(call, args[0].(string)) },
 		},
-	}
+		{
+			Name: "Set",
+			In:   []bus.Arg{{Name: "interface", Type: "s"}, {Name: "property", Type: "s"}, {Name: "value", Type: "v"}},
+			Handle: func(call *bus.Call, args []any) {
+				call.Server().(PropertiesServer).Set(call, args[0].(string), args[1].(string), args[2].(bus.Variant))
+			},
+		},
+	},
+	Signals: []bus.Signal{
+		{Name: "PropertiesChanged", Args: []bus.Arg{{Name: "interface", Type: "s"}, {Name: "changed", Type: "a{sv}"}, {Name: "invalidated", Type: "as"}}},
+	},
 }
 
 // PropertiesGetCall is a call of org.freedesktop.DBus.Properties.Get.

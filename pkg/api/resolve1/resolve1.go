@@ -27,36 +27,48 @@ type ManagerServer interface {
 
 // ServeManager offers s as org.freedesktop.resolve1.Manager.
 func ServeManager(s ManagerServer) bus.Interface {
-	return bus.Interface{
-		Name: InterfaceManager,
-		Methods: []bus.Method{
-			{
-				Name:   "SetLinkDNS",
-				In:     []bus.Arg{{Name: "ifindex", Type: "i"}, {Name: "addresses", Type: "a(iay)"}},
-				Handle: func(call *bus.Call, args []any) { s.SetLinkDNS(call, args[0].(int32), args[1].(bus.Array)) },
-			},
-			{
-				Name:   "SetLinkDomains",
-				In:     []bus.Arg{{Name: "ifindex", Type: "i"}, {Name: "domains", Type: "a(sb)"}},
-				Handle: func(call *bus.Call, args []any) { s.SetLinkDomains(call, args[0].(int32), args[1].(bus.Array)) },
-			},
-			{
-				Name:   "SetLinkDefaultRoute",
-				In:     []bus.Arg{{Name: "ifindex", Type: "i"}, {Name: "enable", Type: "b"}},
-				Handle: func(call *bus.Call, args []any) { s.SetLinkDefaultRoute(call, args[0].(int32), args[1].(bool)) },
-			},
-			{
-				Name:   "SetLinkMulticastDNS",
-				In:     []bus.Arg{{Name: "ifindex", Type: "i"}, {Name: "mode", Type: "s"}},
-				Handle: func(call *bus.Call, args []any) { s.SetLinkMulticastDNS(call, args[0].(int32), args[1].(string)) },
-			},
-			{
-				Name:   "RevertLink",
-				In:     []bus.Arg{{Name: "ifindex", Type: "i"}},
-				Handle: func(call *bus.Call, args []any) { s.RevertLink(call, args[0].(int32)) },
+	i := declaredManager
+	i.Server = s
+	return i
+}
+
+var declaredManager = bus.Interface{
+	Name: InterfaceManager,
+	Methods: []bus.Method{
+		{
+			Name: "SetLinkDNS",
+			In:   []bus.Arg{{Name: "ifindex", Type: "i"}, {Name: "addresses", Type: "a(iay)"}},
+			Handle: func(call *bus.Call, args []any) {
+				call.Server().(ManagerServer).SetLinkDNS(call, args[0].(int32), args[1].(bus.Array))
 			},
 		},
-	}
+		{
+			Name: "SetLinkDomains",
+			In:   []bus.Arg{{Name: "ifindex", Type: "i"}, {Name: "domains", Type: "a(sb)"}},
+			Handle: func(call *bus.Call, args []any) {
+				call.Server().(ManagerServer).SetLinkDomains(call, args[0].(int32), args[1].(bus.Array))
+			},
+		},
+		{
+			Name: "SetLinkDefaultRoute",
+			In:   []bus.Arg{{Name: "ifindex", Type: "i"}, {Name: "enable", Type: "b"}},
+			Handle: func(call *bus.Call, args []any) {
+				call.Server().(ManagerServer).SetLinkDefaultRoute(call, args[0].(int32), args[1].(bool))
+			},
+		},
+		{
+			Name: "SetLinkMulticastDNS",
+			In:   []bus.Arg{{Name: "ifindex", Type: "i"}, {Name: "mode", Type: "s"}},
+			Handle: func(call *bus.Call, args []any) {
+				call.Server().(ManagerServer).SetLinkMulticastDNS(call, args[0].(int32), args[1].(string))
+			},
+		},
+		{
+			Name:   "RevertLink",
+			In:     []bus.Arg{{Name: "ifindex", Type: "i"}},
+			Handle: func(call *bus.Call, args []any) { call.Server().(ManagerServer).RevertLink(call, args[0].(int32)) },
+		},
+	},
 }
 
 // ManagerSetLinkDNSCall is a call of org.freedesktop.resolve1.Manager.SetLinkDNS.

@@ -41,10 +41,14 @@ type BSSServer interface {
 
 // ServeBSS offers s as fi.w1.wpa_supplicant1.BSS.
 func ServeBSS(s BSSServer) bus.Interface {
-	return bus.Interface{
-		Name:    InterfaceBSS,
-		Methods: []bus.Method{},
-	}
+	i := declaredBSS
+	i.Server = s
+	return i
+}
+
+var declaredBSS = bus.Interface{
+	Name:    InterfaceBSS,
+	Methods: []bus.Method{},
 }
 
 // BSSClient calls fi.w1.wpa_supplicant1.BSS of one object and waits for the answers. Its methods
@@ -123,45 +127,53 @@ type InterfaceServer interface {
 
 // ServeInterface offers s as fi.w1.wpa_supplicant1.Interface.
 func ServeInterface(s InterfaceServer) bus.Interface {
-	return bus.Interface{
-		Name: InterfaceInterface,
-		Methods: []bus.Method{
-			{
-				Name:   "Scan",
-				In:     []bus.Arg{{Name: "args", Type: "a{sv}"}},
-				Handle: func(call *bus.Call, args []any) { s.Scan(call, args[0].(bus.Dict)) },
-			},
-			{
-				Name:   "Disconnect",
-				Handle: func(call *bus.Call, _ []any) { s.Disconnect(call) },
-			},
-			{
-				Name:   "AddNetwork",
-				In:     []bus.Arg{{Name: "args", Type: "a{sv}"}},
-				Out:    []bus.Arg{{Name: "path", Type: "o"}},
-				Handle: func(call *bus.Call, args []any) { s.AddNetwork(call, args[0].(bus.Dict)) },
-			},
-			{
-				Name:   "RemoveNetwork",
-				In:     []bus.Arg{{Name: "path", Type: "o"}},
-				Handle: func(call *bus.Call, args []any) { s.RemoveNetwork(call, args[0].(bus.ObjectPath)) },
-			},
-			{
-				Name:   "RemoveAllNetworks",
-				Handle: func(call *bus.Call, _ []any) { s.RemoveAllNetworks(call) },
-			},
-			{
-				Name:   "SelectNetwork",
-				In:     []bus.Arg{{Name: "path", Type: "o"}},
-				Handle: func(call *bus.Call, args []any) { s.SelectNetwork(call, args[0].(bus.ObjectPath)) },
+	i := declaredInterface
+	i.Server = s
+	return i
+}
+
+var declaredInterface = bus.Interface{
+	Name: InterfaceInterface,
+	Methods: []bus.Method{
+		{
+			Name:   "Scan",
+			In:     []bus.Arg{{Name: "args", Type: "a{sv}"}},
+			Handle: func(call *bus.Call, args []any) { call.Server().(InterfaceServer).Scan(call, args[0].(bus.Dict)) },
+		},
+		{
+			Name:   "Disconnect",
+			Handle: func(call *bus.Call, _ []any) { call.Server().(InterfaceServer).Disconnect(call) },
+		},
+		{
+			Name:   "AddNetwork",
+			In:     []bus.Arg{{Name: "args", Type: "a{sv}"}},
+			Out:    []bus.Arg{{Name: "path", Type: "o"}},
+			Handle: func(call *bus.Call, args []any) { call.Server().(InterfaceServer).AddNetwork(call, args[0].(bus.Dict)) },
+		},
+		{
+			Name: "RemoveNetwork",
+			In:   []bus.Arg{{Name: "path", Type: "o"}},
+			Handle: func(call *bus.Call, args []any) {
+				call.Server().(InterfaceServer).RemoveNetwork(call, args[0].(bus.ObjectPath))
 			},
 		},
-		Signals: []bus.Signal{
-			{Name: "ScanDone", Args: []bus.Arg{{Name: "success", Type: "b"}}},
-			{Name: "BSSAdded", Args: []bus.Arg{{Name: "path", Type: "o"}, {Name: "properties", Type: "a{sv}"}}},
-			{Name: "BSSRemoved", Args: []bus.Arg{{Name: "path", Type: "o"}}},
+		{
+			Name:   "RemoveAllNetworks",
+			Handle: func(call *bus.Call, _ []any) { call.Server().(InterfaceServer).RemoveAllNetworks(call) },
 		},
-	}
+		{
+			Name: "SelectNetwork",
+			In:   []bus.Arg{{Name: "path", Type: "o"}},
+			Handle: func(call *bus.Call, args []any) {
+				call.Server().(InterfaceServer).SelectNetwork(call, args[0].(bus.ObjectPath))
+			},
+		},
+	},
+	Signals: []bus.Signal{
+		{Name: "ScanDone", Args: []bus.Arg{{Name: "success", Type: "b"}}},
+		{Name: "BSSAdded", Args: []bus.Arg{{Name: "path", Type: "o"}, {Name: "properties", Type: "a{sv}"}}},
+		{Name: "BSSRemoved", Args: []bus.Arg{{Name: "path", Type: "o"}}},
+	},
 }
 
 // InterfaceScanCall is a call of fi.w1.wpa_supplicant1.Interface.Scan.
@@ -278,28 +290,38 @@ type WpaSupplicant1Server interface {
 
 // ServeWpaSupplicant1 offers s as fi.w1.wpa_supplicant1.
 func ServeWpaSupplicant1(s WpaSupplicant1Server) bus.Interface {
-	return bus.Interface{
-		Name: InterfaceWpaSupplicant1,
-		Methods: []bus.Method{
-			{
-				Name:   "CreateInterface",
-				In:     []bus.Arg{{Name: "args", Type: "a{sv}"}},
-				Out:    []bus.Arg{{Name: "path", Type: "o"}},
-				Handle: func(call *bus.Call, args []any) { s.CreateInterface(call, args[0].(bus.Dict)) },
-			},
-			{
-				Name:   "RemoveInterface",
-				In:     []bus.Arg{{Name: "path", Type: "o"}},
-				Handle: func(call *bus.Call, args []any) { s.RemoveInterface(call, args[0].(bus.ObjectPath)) },
-			},
-			{
-				Name:   "GetInterface",
-				In:     []bus.Arg{{Name: "ifname", Type: "s"}},
-				Out:    []bus.Arg{{Name: "path", Type: "o"}},
-				Handle: func(call *bus.Call, args []any) { s.GetInterface(call, args[0].(string)) },
+	i := declaredWpaSupplicant1
+	i.Server = s
+	return i
+}
+
+var declaredWpaSupplicant1 = bus.Interface{
+	Name: InterfaceWpaSupplicant1,
+	Methods: []bus.Method{
+		{
+			Name: "CreateInterface",
+			In:   []bus.Arg{{Name: "args", Type: "a{sv}"}},
+			Out:  []bus.Arg{{Name: "path", Type: "o"}},
+			Handle: func(call *bus.Call, args []any) {
+				call.Server().(WpaSupplicant1Server).CreateInterface(call, args[0].(bus.Dict))
 			},
 		},
-	}
+		{
+			Name: "RemoveInterface",
+			In:   []bus.Arg{{Name: "path", Type: "o"}},
+			Handle: func(call *bus.Call, args []any) {
+				call.Server().(WpaSupplicant1Server).RemoveInterface(call, args[0].(bus.ObjectPath))
+			},
+		},
+		{
+			Name: "GetInterface",
+			In:   []bus.Arg{{Name: "ifname", Type: "s"}},
+			Out:  []bus.Arg{{Name: "path", Type: "o"}},
+			Handle: func(call *bus.Call, args []any) {
+				call.Server().(WpaSupplicant1Server).GetInterface(call, args[0].(string))
+			},
+		},
+	},
 }
 
 // WpaSupplicant1CreateInterfaceCall is a call of fi.w1.wpa_supplicant1.CreateInterface.

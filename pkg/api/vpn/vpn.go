@@ -31,30 +31,38 @@ type AgentServer interface {
 
 // ServeAgent offers s as net.connman.vpn.Agent.
 func ServeAgent(s AgentServer) bus.Interface {
-	return bus.Interface{
-		Name: InterfaceAgent,
-		Methods: []bus.Method{
-			{
-				Name:   "Release",
-				Handle: func(call *bus.Call, _ []any) { s.Release(call) },
-			},
-			{
-				Name:   "Cancel",
-				Handle: func(call *bus.Call, _ []any) { s.Cancel(call) },
-			},
-			{
-				Name:   "ReportError",
-				In:     []bus.Arg{{Name: "service", Type: "o"}, {Name: "error", Type: "s"}},
-				Handle: func(call *bus.Call, args []any) { s.ReportError(call, args[0].(bus.ObjectPath), args[1].(string)) },
-			},
-			{
-				Name:   "RequestInput",
-				In:     []bus.Arg{{Name: "service", Type: "o"}, {Name: "fields", Type: "a{sv}"}},
-				Out:    []bus.Arg{{Name: "fields", Type: "a{sv}"}},
-				Handle: func(call *bus.Call, args []any) { s.RequestInput(call, args[0].(bus.ObjectPath), args[1].(bus.Dict)) },
+	i := declaredAgent
+	i.Server = s
+	return i
+}
+
+var declaredAgent = bus.Interface{
+	Name: InterfaceAgent,
+	Methods: []bus.Method{
+		{
+			Name:   "Release",
+			Handle: func(call *bus.Call, _ []any) { call.Server().(AgentServer).Release(call) },
+		},
+		{
+			Name:   "Cancel",
+			Handle: func(call *bus.Call, _ []any) { call.Server().(AgentServer).Cancel(call) },
+		},
+		{
+			Name: "ReportError",
+			In:   []bus.Arg{{Name: "service", Type: "o"}, {Name: "error", Type: "s"}},
+			Handle: func(call *bus.Call, args []any) {
+				call.Server().(AgentServer).ReportError(call, args[0].(bus.ObjectPath), args[1].(string))
 			},
 		},
-	}
+		{
+			Name: "RequestInput",
+			In:   []bus.Arg{{Name: "service", Type: "o"}, {Name: "fields", Type: "a{sv}"}},
+			Out:  []bus.Arg{{Name: "fields", Type: "a{sv}"}},
+			Handle: func(call *bus.Call, args []any) {
+				call.Server().(AgentServer).RequestInput(call, args[0].(bus.ObjectPath), args[1].(bus.Dict))
+			},
+		},
+	},
 }
 
 // AgentReleaseCall is a call of net.connman.vpn.Agent.Release.

@@ -65,23 +65,23 @@ func (g *generator) server(i iface) {
 	}
 	g.printf("}\n\n")
 	g.printf("// Serve%s offers s as %s.\n", name, i.Name)
-	g.printf("func Serve%s(s %sServer) bus.Interface {\n\treturn bus.Interface{\n\t\tName: Interface%s,\n", name, name, name)
-	g.printf("\t\tMethods: []bus.Method{\n")
+	g.printf("func Serve%s(s %sServer) bus.Interface {\n\ti := declared%s\n\ti.Server = s\n\treturn i\n}\n\n", name, name, name)
+	g.printf("var declared%s = bus.Interface{\n\tName: Interface%s,\n\tMethods: []bus.Method{\n", name, name)
 	for _, m := range i.Methods {
-		g.serverMethod(m)
+		g.serverMethod(name, m)
 	}
-	g.printf("\t\t},\n")
+	g.printf("\t},\n")
 	if len(i.Signals) > 0 {
-		g.printf("\t\tSignals: []bus.Signal{\n")
+		g.printf("\tSignals: []bus.Signal{\n")
 		for _, s := range i.Signals {
 			g.printf("{Name: %q, Args: %s},\n", s.Name, argList(s.Args))
 		}
-		g.printf("\t\t},\n")
+		g.printf("\t},\n")
 	}
-	g.printf("\t}\n}\n\n")
+	g.printf("}\n\n")
 }
 
-func (g *generator) serverMethod(m method) {
+func (g *generator) serverMethod(iface string, m method) {
 	in, out := m.args("in"), m.args("out")
 	g.printf("{\nName: %q,\n", m.Name)
 	if len(in) > 0 {
@@ -101,7 +101,8 @@ func (g *generator) serverMethod(m method) {
 	if len(in) == 0 {
 		argsName = "_"
 	}
-	g.printf("Handle: func(call *bus.Call, %s []any) { s.%s(call%s) },\n},\n", argsName, m.Name, leading(strings.Join(values, ", ")))
+	g.printf("Handle: func(call *bus.Call, %s []any) { call.Server().(%sServer).%s(call%s) },\n},\n",
+		argsName, iface, m.Name, leading(strings.Join(values, ", ")))
 }
 
 // calls writes a function per method that builds a call of it.
