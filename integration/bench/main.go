@@ -24,7 +24,18 @@ type scenario struct {
 
 func everyone(lab.Manager) bool { return true }
 
-var scenarios = []scenario{
+// group is what is measured of the same daemons, in one table.
+type group struct {
+	managers  []lab.Manager // ours first
+	scenarios []scenario
+}
+
+var groups = []group{
+	{[]lab.Manager{lab.Ours(), lab.Reference(), lab.NetworkManager(), lab.Networkd()}, managing},
+	{[]lab.Manager{lab.Ours(), lab.Reference(), dnsmasq, unbound}, forwarding},
+}
+
+var managing = []scenario{
 	{"life", 0, everyone, measureLife},
 	{"ipv6", 0, followsRouters, measureIPv6},
 	{"profiles", 0, lab.Manager.Connman, measureProfiles},
@@ -35,9 +46,15 @@ var scenarios = []scenario{
 	{"links500", 1, everyone, measureLinks(500)},
 }
 
+var forwarding = []scenario{
+	{"dnsrate", 0, everyone, measureDNS},
+	{"dnsmemory", 1, everyone, measureDNSMemory},
+	{"dnsupstream", 1, everyone, measureUpstream},
+}
+
 func main() {
 	runs := flag.Int("runs", 11, "how often each is measured")
-	only := flag.String("only", "", "measure only these scenarios, such as life,idle")
+	only := flag.String("only", "", "measure only scenarios whose names begin so, such as life,idle")
 	names := flag.String("managers", "", "measure only managers whose names begin so")
 	flag.Parse()
 	if err := bench(*runs, list(*only), list(*names)); err != nil {
@@ -54,15 +71,30 @@ func list(text string) []string {
 }
 
 func bench(runs int, only, names []string) error {
-	managers, err := choose(names)
+	var errs []error
+	for _, g := range groups {
+		g.scenarios = slices.DeleteFunc(slices.Clone(g.scenarios), func(s scenario) bool {
+			return only != nil && !slices.ContainsFunc(only, func(name string) bool { return strings.HasPrefix(s.name, name) })
+		})
+		if len(g.scenarios) > 0 {
+			errs = append(errs, g.measure(runs, names))
+		}
+	}
+	if errs == nil {
+		errs = append(errs, errors.New("no such scenario"))
+	}
+	return errors.Join(errs...)
+}
+
+// measure measures the managers whose names begin with one of names, or all,
+// and prints the table.
+func (g group) measure(runs int, names []string) error {
+	managers, err := choose(g.managers, names)
 	if err != nil {
 		return err
 	}
 	t := newTable(managers)
-	for _, s := range scenarios {
-		if only != nil && !slices.Contains(only, s.name) {
-			continue
-		}
+	for _, s := range g.scenarios {
 		times := runs
 		if s.runs != 0 {
 			times = s.runs
@@ -72,7 +104,7 @@ func bench(runs int, only, names []string) error {
 				if !s.applies(m) {
 					continue
 				}
-				fmt.Fprintf(os.Stderr, "\r%-9s %2d/%-2d %-20s", s.name, i+1, times, m.Name)
+				fmt.Fprintf(os.Stderr, "\r%-11s %2d/%-2d %-20s", s.name, i+1, times, m.Name)
 				if err := s.measure(t, m); err != nil {
 					t.fail(m, fmt.Errorf("%s, run %d: %w", s.name, i+1, err))
 				}
@@ -81,15 +113,16 @@ func bench(runs int, only, names []string) error {
 	}
 	fmt.Fprint(os.Stderr, "\r", strings.Repeat(" ", 40), "\r")
 	t.print(os.Stdout)
+	fmt.Println()
 	return t.err()
 }
 
 // choose finds the managers to measure. One that isn't installed is an error:
 // a comparison with nobody proves nothing.
-func choose(names []string) ([]lab.Manager, error) {
+func choose(all []lab.Manager, names []string) ([]lab.Manager, error) {
 	var managers []lab.Manager
 	var errs []error
-	for _, m := range []lab.Manager{lab.Ours(), lab.Reference(), lab.NetworkManager(), lab.Networkd()} {
+	for _, m := range all {
 		wanted := names == nil || slices.ContainsFunc(names, func(name string) bool { return strings.HasPrefix(m.Name, name) })
 		switch {
 		case !wanted:
