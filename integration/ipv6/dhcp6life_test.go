@@ -260,6 +260,7 @@ func TestFlagsChangeDuringALease(t *testing.T) {
 		w.waitLog("from=renewing to=bound", 2)
 		w.waitAddress(given1)
 		p.Kill()
+		w.waitLog("from=renewing to=rebinding", 1)
 		w.waitLog("from=stopped to=informing", 2)
 		have.dns = "2001:db8:1::54"
 		s.run(w, have)

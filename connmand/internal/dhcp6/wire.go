@@ -64,7 +64,11 @@ func (w *udpWire) listen(handle func([]inbound)) error {
 		return fmt.Errorf("cannot open the DHCPv6 socket: %w", err)
 	}
 	w.conn = conn
-	w.receiveNext(ipv6.NewPacketConn(conn), handle)
+	room := make([]ipv6.Message, maxBatch)
+	for i := range room {
+		room[i] = ipv6.Message{Buffers: [][]byte{make([]byte, maxPacket)}, OOB: ipv6.NewControlMessage(ipv6.FlagInterface)}
+	}
+	w.receiveNext(ipv6.NewPacketConn(conn), room, handle)
 	return nil
 }
 
@@ -106,43 +110,38 @@ func (w *udpWire) silence() {
 }
 
 // receiveNext reads one batch off the loop and then, on it, hands the batch
-// over and begins the next.
-func (w *udpWire) receiveNext(conn *ipv6.PacketConn, handle func([]inbound)) {
+// over and begins the next. room is for what is read.
+func (w *udpWire) receiveNext(conn *ipv6.PacketConn, room []ipv6.Message, handle func([]inbound)) {
 	w.read = loop.Go(w.loop, "receive DHCPv6",
-		func(ctx context.Context) ([]inbound, error) { return w.receiveBatch(ctx, conn) },
+		func(ctx context.Context) ([]inbound, error) { return w.receiveBatch(ctx, conn, room) },
 		func(batch []inbound, err error) {
 			if err != nil {
 				w.log.Error("cannot receive DHCPv6", "error", err)
-				w.pause = w.loop.After("receive DHCPv6", afterFailure, func() { w.receiveNext(conn, handle) })
+				w.pause = w.loop.After("receive DHCPv6", afterFailure, func() { w.receiveNext(conn, room, handle) })
 				return
 			}
-			w.receiveNext(conn, handle)
-			if len(batch) > 0 {
-				handle(batch)
-			}
+			w.receiveNext(conn, room, handle)
+			handle(batch)
 		})
 }
 
-// receiveBatch waits for messages and reads what there is.
-func (w *udpWire) receiveBatch(ctx context.Context, conn *ipv6.PacketConn) ([]inbound, error) {
+// receiveBatch waits until there is something that the loop should see.
+func (w *udpWire) receiveBatch(ctx context.Context, conn *ipv6.PacketConn, room []ipv6.Message) (batch []inbound, err error) {
 	stop := context.AfterFunc(ctx, func() { conn.SetReadDeadline(time.Unix(1, 0)) })
 	defer stop()
-	var batch []inbound
-	messages := make([]ipv6.Message, maxBatch)
-	for i := range messages {
-		messages[i] = ipv6.Message{Buffers: [][]byte{make([]byte, maxPacket)}, OOB: ipv6.NewControlMessage(ipv6.FlagInterface)}
-	}
-	n, err := conn.ReadBatch(messages, 0)
-	if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
-		return nil, err
-	}
-	for _, m := range messages[:max(n, 0)] {
-		in, err := parseInbound(m)
-		if err != nil {
-			w.log.Debug("message dropped", "protocol", "DHCPv6", "link", in.link, "reason", err)
-			continue
+	for len(batch) == 0 && ctx.Err() == nil {
+		n, err := conn.ReadBatch(room, 0)
+		if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
+			return nil, err
 		}
-		batch = append(batch, in)
+		for _, m := range room[:max(n, 0)] {
+			in, err := parseInbound(m)
+			if err != nil {
+				w.log.Debug("message dropped", "protocol", "DHCPv6", "link", in.link, "reason", err)
+				continue
+			}
+			batch = append(batch, in)
+		}
 	}
 	return batch, nil
 }
@@ -157,7 +156,10 @@ func parseInbound(m ipv6.Message) (inbound, error) {
 	if m.Flags&unix.MSG_TRUNC != 0 {
 		return in, errors.New("message is too long")
 	}
-	var err error
+	if _, err := parseReply(m.Buffers[0][:m.N]); err != nil {
+		return in, err
+	}
+	var err error // what is kept has memory of its own
 	in.reply, err = parseReply(bytes.Clone(m.Buffers[0][:m.N]))
 	return in, err
 }
