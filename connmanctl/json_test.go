@@ -54,17 +54,24 @@ func TestJSON(t *testing.T) {
 	}
 }
 
-// TestJSONRefusals: only what prints something takes the option.
+// TestJSONRefusals: only what prints something takes the option, and errors are
+// text, where errors go.
 func TestJSONRefusals(t *testing.T) {
 	w := newWorld(t)
 	for line, want := range map[string]command.Status{
 		"connect --json wifi_1":    command.Misused,
+		"monitor --json bogus":     command.Misused,
+		"clock x --json":           command.Misused,
+		"peers --json none":        command.Refused,
+		"session --json connect":   command.Refused,
 		"services --json none":     command.Refused,
 		"services --json wifi_1 x": command.Misused,
 		"help --json":              command.Worked,
 	} {
-		if got := finish(t, client(deadline(t), w.Bus, words(line)...)); got.status != int(want) {
-			t.Errorf("%s: status %d, want %d", line, got.status, want)
+		got := finish(t, client(deadline(t), w.Bus, words(line)...))
+		failed := got.status != int(command.Worked)
+		if got.status != int(want) || failed == (got.Stdout != "") || failed != (got.Stderr != "") {
+			t.Errorf("%s: status %d, want %d; printed %q and %q", line, got.status, want, got.Stdout, got.Stderr)
 		}
 	}
 }

@@ -54,6 +54,26 @@ func TestSession(t *testing.T) {
 	})
 }
 
+const sessionJSON = `{"kind":"session","id":"1","path":"/sessions/1","event":"created"}
+{"kind":"session","id":"1","path":"/sessions/1","event":"update","properties":{"State":"connected"}}
+{"kind":"session","id":"1","path":"/sessions/1","event":"update","properties":{"Bearer":"ethernet"}}
+{"kind":"session","id":"1","path":"/sessions/1","event":"update","properties":{"State":"disconnected"}}
+{"kind":"session","id":"1","path":"/sessions/1","event":"released"}
+`
+
+// TestSessionJSON is the same for programs.
+func TestSessionJSON(t *testing.T) {
+	cmd, out := holdSession(t, func(w *world) *exec.Cmd {
+		return client(deadline(t), w.Bus, "session", "connect", "--json", "--type", "internet")
+	})
+	if got, err := io.ReadAll(out); err != nil || string(got) != sessionJSON {
+		t.Errorf("printed %q, %v", got, err)
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Error(err)
+	}
+}
+
 // holdSession runs a client through the life of a session.
 func holdSession(t *testing.T, start func(*world) *exec.Cmd) (*exec.Cmd, io.Reader) {
 	w := newWorld(t)

@@ -136,6 +136,22 @@ func TestConsoleKeys(t *testing.T) {
 			c.expectEnd(command.Worked)
 		})
 	}
+	t.Run("Ctrl-C drops a line being completed", func(t *testing.T) {
+		c := openConsole(t, w.Bus)
+		c.expect(prompt)
+		c.typeIn("technologies\r") // answered behind the lists that completion asked for
+		c.expect("/net/connman/technology/wifi\r\n")
+		c.expect(prompt)
+		c.typeIn("connect wifi_\t")
+		c.expect("wifi_7")
+		c.typeIn("\x03")
+		c.expect("^C")
+		c.expect(prompt)
+		c.typeIn("services wifi_6\r")
+		c.expect("/net/connman/service/wifi_6\r\n")
+		c.typeIn("\x04")
+		c.expectEnd(command.Worked)
+	})
 	t.Run("Ctrl-C drops a line", func(t *testing.T) {
 		c := openConsole(t, w.Bus)
 		c.expect(prompt)

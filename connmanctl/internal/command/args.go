@@ -12,17 +12,6 @@ func validID(s string) bool {
 	return s != ""
 }
 
-// idArg returns the only argument, which must be an identifier.
-func idArg(args []string) (string, error) {
-	switch {
-	case len(args) > 1:
-		return "", errTooMany
-	case len(args) < 1, !validID(args[0]):
-		return "", errInvalid
-	}
-	return args[0], nil
-}
-
 // onOff reads the words for yes and no.
 func onOff(s string) (value, ok bool) {
 	switch strings.ToLower(s) {

@@ -18,6 +18,7 @@ type live struct {
 	path      string // "" when there is none
 	notify    bus.ObjectPath
 	connected bool
+	json      bool // how what becomes of it is printed
 }
 
 // liveSession carries out on|off|connect|disconnect|config [SETTING...].
@@ -83,6 +84,7 @@ func (l *live) create(words []string, then func([]any)) error {
 		}
 		l.notify = ownPath()
 	}
+	l.json = l.client.json
 	settings, wrong := sessionSettings(words)
 	l.complain(wrong)
 	l.client.call(manager, "CreateSession", "creating session", func(reply []any) {
@@ -93,7 +95,7 @@ func (l *live) create(words []string, then func([]any)) error {
 			return
 		}
 		l.path = string(path)
-		fmt.Fprintf(l.client.Out, "Session %s created\n", view.Safe(l.path))
+		l.tell("created")
 		then(nil)
 	}, settings, l.notify)
 	return nil
@@ -112,9 +114,18 @@ func (l *live) connect([]any) {
 func (l *live) destroy() {
 	path := bus.ObjectPath(l.path)
 	l.client.call(manager, "DestroySession", "destroying session", func([]any) {
-		fmt.Fprintf(l.client.Out, "Session %s ended\n", view.Safe(l.path))
+		l.tell("ended")
 		l.end()
 	}, path)
+}
+
+// tell prints what happened to the session.
+func (l *live) tell(event string) {
+	if l.json {
+		view.JSONSession(l.client.Out, l.path, event, nil)
+	} else {
+		fmt.Fprintf(l.client.Out, "Session %s %s\n", view.Safe(l.path), event)
+	}
 }
 
 func (l *live) end() { l.path, l.connected = "", false }
@@ -127,22 +138,27 @@ func (l *live) complain(wrong string) {
 
 // Release is called by the daemon when it ends the session.
 func (l *live) Release(call *bus.Call) {
-	fmt.Fprintf(l.client.Out, "Session %s released\n", view.Safe(l.path))
+	l.tell("released")
 	l.end()
 	call.Reply()
 }
 
 // Update is called by the daemon with what changed.
 func (l *live) Update(call *bus.Call, settings bus.Dict) {
+	if l.json {
+		view.JSONSession(l.client.Out, l.path, "update", settings)
+		call.Reply()
+		return
+	}
 	view.SessionUpdate(l.client.Out, settings)
 	state, _ := bus.Lookup[string](settings, "State")
 	switch {
 	case !l.connected && (state == "connected" || state == "online"):
 		l.connected = true
-		fmt.Fprintf(l.client.Out, "Session %s connected\n", view.Safe(l.path))
+		l.tell("connected")
 	case l.connected && state == "disconnected":
 		l.connected = false
-		fmt.Fprintf(l.client.Out, "Session %s disconnected\n", view.Safe(l.path))
+		l.tell("disconnected")
 	}
 	call.Reply()
 }

@@ -2,6 +2,7 @@ package command
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"net.connman/connmanctl/internal/view"
@@ -13,13 +14,14 @@ type listing struct {
 	manager target
 	method  string
 	what    string // they are, for people
+	ids     string // known identifiers, which need not be looked up
 }
 
 var (
-	technologyList = listing{manager, "GetTechnologies", "technologies"}
-	serviceList    = listing{manager, "GetServices", "services"}
-	peerList       = listing{manager, "GetPeers", "peers"}
-	connectionList = listing{vpnManager, "GetConnections", "VPN connections"}
+	technologyList = listing{manager, "GetTechnologies", "technologies", "ethernet wifi bluetooth cellular gadget p2p offline"}
+	serviceList    = listing{manager, "GetServices", "services", ""}
+	peerList       = listing{manager, "GetPeers", "peers", ""}
+	connectionList = listing{vpnManager, "GetConnections", "VPN connections", ""}
 )
 
 // named hands the identifier of the object that word means to then: word itself
@@ -27,7 +29,7 @@ var (
 // means nothing may still be an identifier, of which the daemon then says that
 // it does not know it.
 func (s *Session) named(command string, l listing, word string, then func(id string)) {
-	if isID(word) {
+	if isID(word) || slices.Contains(strings.Fields(l.ids), word) {
 		then(word)
 		return
 	}

@@ -85,7 +85,7 @@ func init() {
 				"vpnconnections", connectionList, vpnConnection, view.KindVPN), connectionWord, true},
 		{"vpnagent", "on|off", nil, "VPN Agent mode", vpnAgent, switchFirst, false},
 		{"session", "on|off|connect|disconnect|config", sessionOptions, "Enable or disable a session",
-			liveSession, sessionWord, false},
+			liveSession, sessionWord, true},
 		{"peer_service", "register|unregister <specs> <master>\n" +
 			"Where specs are:\n" +
 			"\tbjr_query <query> bjr_response <response>\n" +

@@ -7,16 +7,27 @@ import (
 	"net.connman/pkg/bus"
 )
 
-func enable(s *Session, args []string) error  { return s.power(args, true, "Enabled", "enabled") }
-func disable(s *Session, args []string) error { return s.power(args, false, "Disable", "disabled") }
+func enable(s *Session, args []string) error {
+	return s.technology("enable", args, func(id string) { s.power(id, true, "Enabled", "enabled") })
+}
+
+func disable(s *Session, args []string) error {
+	return s.technology("disable", args, func(id string) { s.power(id, false, "Disable", "disabled") })
+}
+
+// technology hands the identifier of the technology that the only argument names
+// to then.
+func (s *Session) technology(command string, args []string, then func(id string)) error {
+	name, err := nameArg(args)
+	if err == nil {
+		s.named(command, technologyList, name, then)
+	}
+	return err
+}
 
 // power switches a technology or the offline mode; worked and already are the
 // words for the outcome.
-func (s *Session) power(args []string, on bool, worked, already string) error {
-	id, err := idArg(args)
-	if err != nil {
-		return err
-	}
+func (s *Session) power(id string, on bool, worked, already string) {
 	t, property := technology(id), "Powered"
 	if id == "offline" {
 		t, property = manager, "OfflineMode"
@@ -38,17 +49,13 @@ func (s *Session) power(args []string, on bool, worked, already string) error {
 			}
 		}
 	})
-	return nil
 }
 
 func scan(s *Session, args []string) error {
-	id, err := idArg(args)
-	if err != nil {
-		return err
-	}
-	t := technology(id)
-	s.call(t, "Scan", t.path, s.say("Scan completed for %s", id))
-	return nil
+	return s.technology("scan", args, func(id string) {
+		t := technology(id)
+		s.call(t, "Scan", t.path, s.say("Scan completed for %s", id))
+	})
 }
 
 // tether switches sharing on and off; Wi-Fi also takes a name and a passphrase
@@ -64,11 +71,10 @@ func tether(s *Session, args []string) error {
 	switch {
 	case len(args) > 2:
 		return errTooMany
-	case !switched, !validID(args[0]):
+	case !switched:
 		return errInvalid
 	}
-	s.setTethering(args[0], on)
-	return nil
+	return s.technology("tether", args[:1], func(id string) { s.setTethering(id, on) })
 }
 
 func (s *Session) setTethering(id string, on bool) {

@@ -204,6 +204,11 @@ func (t *terminal) finishing(key rune) (rune, bool) {
 	case readline.CharCtrlZ:
 		t.suspend()
 		return key, false
+	case readline.CharInterrupt:
+		// Readline would close the list of completions and keep the line.
+		t.rl.Operation.ExitCompleteMode(true)
+	}
+	switch key {
 	case readline.CharEnter, readline.CharCtrlJ, readline.CharInterrupt, readline.CharDelete:
 		t.finished = true
 	default:

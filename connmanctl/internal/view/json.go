@@ -20,6 +20,7 @@ const (
 	KindPeer       = "peer"
 	KindVPN        = "vpn-connection"
 	KindClient     = "tethering-client"
+	KindSession    = "session"
 )
 
 // JSONObject writes the properties that a method of an object returned, as one
@@ -47,6 +48,18 @@ func JSONClients(w io.Writer, reply []any) {
 	for _, address := range clients {
 		writeJSON(w, func(j *json) { j.open('{').key("kind").text(KindClient).key("address").text(address).close('}') })
 	}
+}
+
+// JSONSession writes what happened to a session as one line: created, ended,
+// released, or an update with the settings that changed.
+func JSONSession(w io.Writer, path, event string, settings bus.Dict) {
+	writeJSON(w, func(j *json) {
+		j.open('{').key("kind").text(KindSession).identity(path).key("event").text(event)
+		if settings != nil {
+			j.key("properties").value(settings)
+		}
+		j.close('}')
+	})
 }
 
 // JSONSignal writes a signal as one line. How its arguments are named depends

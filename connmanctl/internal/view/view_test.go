@@ -139,6 +139,7 @@ func FuzzJSON(f *testing.F) {
 		JSONObject(&out, KindService, "/a/\x9b", values)
 		JSONObjects(&out, KindPeer, values)
 		JSONClients(&out, values)
+		JSONSession(&out, "/a/\x9b", "update", dict(arg(values, 0)))
 		for _, v := range append(values, nil) {
 			JSONSignal(&out, bus.ReceivedSignal{Path: "/", Member: "M\x1b", Args: []any{v}})
 		}
