@@ -128,7 +128,7 @@ func (d *daemon) build(o options, cfg config.Config) error {
 	}
 	if o.uses("wifi") {
 		wifi.Start(wifi.Config{
-			Manager: d.core, Loop: d.loop, Log: log, Conn: conn, Links: links, Passes: filter.Passes,
+			Manager: d.core, Loop: d.loop, Log: log, Bus: conn, Links: links, Passes: filter.Passes,
 			Driver: o.wifiDrivers, BackgroundScan: cfg.BackgroundScanning,
 		})
 	}

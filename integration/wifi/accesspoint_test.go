@@ -17,7 +17,6 @@ type accessPoint struct {
 	t       *testing.T
 	house   *lab.Host
 	radio   string
-	config  string
 	process *lab.Process
 }
 

@@ -41,6 +41,7 @@ type world struct {
 	bus     *lab.Bus
 	router  *router.Router
 	conn    *dbus.Conn
+	news    chan *dbus.Signal // what the daemon says
 
 	supplicant *lab.Process
 }
@@ -78,6 +79,11 @@ func newWorld(l *lab.Lab) (w *world, err error) {
 		return nil, err
 	}
 	if w.conn, err = w.bus.Connect(); err != nil {
+		return nil, err
+	}
+	w.news = make(chan *dbus.Signal, 64)
+	w.conn.Signal(w.news)
+	if err := w.conn.AddMatchSignal(dbus.WithMatchSender("net.connman")); err != nil {
 		return nil, err
 	}
 	address := netip.MustParsePrefix("10.77.0.1/20")
@@ -211,19 +217,21 @@ func (s *session) properties(path dbus.ObjectPath, of string) (map[string]dbus.V
 	return p, err
 }
 
-// eventually waits until get returns want.
+// eventually waits until get returns want. It asks again whenever the daemon
+// says that something changed.
 func (s *session) eventually(what string, want any, get func() (any, error)) {
 	s.t.Helper()
-	err := lab.Eventually(patience, func() error {
+	deadline := time.After(patience)
+	for {
 		got, err := get()
-		if err == nil && got != want {
-			err = fmt.Errorf("%s is %v, want %v", what, got, want)
+		if err == nil && got == want {
+			return
 		}
-		time.Sleep(100 * time.Millisecond) // not to keep an emulated processor busy
-		return err
-	})
-	if err != nil {
-		s.t.Fatal(err)
+		select {
+		case <-s.news:
+		case <-deadline:
+			s.t.Fatalf("%s is %v, want %v: %v", what, got, want, err)
+		}
 	}
 }
 

@@ -64,7 +64,7 @@ func (a *adapter) SetPowered(on bool, done func(error)) {
 		case err != nil:
 			done(fmt.Errorf("cannot hand %s to wpa_supplicant: %w", a.link.Name, err))
 		case !a.on:
-			a.b.Conn.Call(supplicant.WpaSupplicant1RemoveInterfaceCall(a.owner, rootPath, path), nil)
+			a.b.Bus.Call(supplicant.WpaSupplicant1RemoveInterfaceCall(a.owner, rootPath, path), nil)
 			done(core.ErrAborted)
 		default:
 			a.open(path)
@@ -80,9 +80,9 @@ func (a *adapter) create(done func(bus.ObjectPath, error)) {
 		{Key: supplicant.CreateInterfaceIfname, Value: name},
 		{Key: supplicant.CreateInterfaceDriver, Value: a.b.Driver},
 	}
-	a.b.Conn.Call(supplicant.WpaSupplicant1CreateInterfaceCall(owner, rootPath, about), func(values []any, err error) {
+	a.b.Bus.Call(supplicant.WpaSupplicant1CreateInterfaceCall(owner, rootPath, about), func(values []any, err error) {
 		if errors.Is(err, &bus.Error{Name: supplicant.WpaSupplicant1ErrorInterfaceExists}) {
-			a.b.Conn.Call(supplicant.WpaSupplicant1GetInterfaceCall(owner, rootPath, name), func(values []any, err error) {
+			a.b.Bus.Call(supplicant.WpaSupplicant1GetInterfaceCall(owner, rootPath, name), func(values []any, err error) {
 				done(bus.Result[bus.ObjectPath](values, err))
 			})
 			return
@@ -98,7 +98,7 @@ func (a *adapter) open(path bus.ObjectPath) {
 	a.networks = map[string]*network{}
 	a.scans = scans{a: a}
 	// Networks of somebody else would be joined behind our back.
-	a.b.Conn.Call(supplicant.InterfaceRemoveAllNetworksCall(a.owner, path), nil)
+	a.b.Bus.Call(supplicant.InterfaceRemoveAllNetworksCall(a.owner, path), nil)
 	a.getAll(path, supplicant.InterfaceInterface, func(about bus.Dict) {
 		a.update(about)
 		known, _ := bus.Lookup[[]bus.ObjectPath](about, supplicant.InterfaceBSSs)
@@ -112,7 +112,7 @@ func (a *adapter) open(path bus.ObjectPath) {
 // getAll asks for the properties of an object of this adapter.
 func (a *adapter) getAll(path bus.ObjectPath, of string, got func(bus.Dict)) {
 	opened := a.path
-	a.b.Conn.Call(properties.PropertiesGetAllCall(a.owner, path, of), func(values []any, err error) {
+	a.b.Bus.Call(properties.PropertiesGetAllCall(a.owner, path, of), func(values []any, err error) {
 		about, err := bus.Result[bus.Dict](values, err)
 		switch {
 		case a.path != opened:
@@ -142,7 +142,7 @@ func (a *adapter) close() {
 		n.core.Remove()
 	}
 	if a.owner == a.b.owner {
-		a.b.Conn.Call(supplicant.WpaSupplicant1RemoveInterfaceCall(a.owner, rootPath, path), nil)
+		a.b.Bus.Call(supplicant.WpaSupplicant1RemoveInterfaceCall(a.owner, rootPath, path), nil)
 	}
 }
 

@@ -25,12 +25,19 @@ type Links interface {
 	Watch(observe func(link.Event))
 }
 
+// Bus is how the supplicant is reached; *bus.Conn is one.
+type Bus interface {
+	Call(m bus.MethodCall, done func(values []any, err error)) (cancel func())
+	Subscribe(m bus.Match, fn func(bus.ReceivedSignal)) (stop func())
+	WatchName(name string, fn func(owner string)) (stop func())
+}
+
 // Config is what the bearer works with.
 type Config struct {
 	Manager *core.Manager
 	Loop    *loop.Loop
 	Log     *slog.Logger
-	Conn    *bus.Conn
+	Bus     Bus
 	Links   Links
 	// Passes says by name which links may be handled.
 	Passes func(name string) bool
@@ -54,7 +61,7 @@ type bearer struct {
 // that the bus can start is started when there is a first one.
 func Start(c Config) {
 	b := &bearer{Config: c, links: map[int]kernel.Link{}, adapters: map[int]*adapter{}}
-	c.Conn.WatchName(busName, b.changeOwner)
+	c.Bus.WatchName(busName, b.changeOwner)
 	c.Links.Watch(b.observe)
 }
 
@@ -99,7 +106,7 @@ func (b *bearer) consider(l kernel.Link) {
 // no error: the name's owner is followed.
 func (b *bearer) wake() {
 	call := properties.PropertiesGetAllCall(busName, rootPath, supplicant.InterfaceWpaSupplicant1)
-	b.Conn.Call(call, func(_ []any, err error) {
+	b.Bus.Call(call, func(_ []any, err error) {
 		if err != nil {
 			b.Log.Debug("wpa_supplicant is not to be had", "err", err)
 		}
@@ -127,8 +134,8 @@ func (b *bearer) changeOwner(owner string) {
 		return
 	}
 	b.silence = []func(){
-		b.Conn.Subscribe(bus.Match{Sender: owner, Interface: supplicant.InterfaceInterface}, b.signalled),
-		b.Conn.Subscribe(bus.Match{Sender: owner, Interface: properties.InterfaceProperties, Member: "PropertiesChanged"}, b.changed),
+		b.Bus.Subscribe(bus.Match{Sender: owner, Interface: supplicant.InterfaceInterface}, b.signalled),
+		b.Bus.Subscribe(bus.Match{Sender: owner, Interface: properties.InterfaceProperties, Member: "PropertiesChanged"}, b.changed),
 	}
 	for _, index := range slices.Sorted(maps.Keys(b.links)) {
 		b.add(b.links[index])

@@ -87,7 +87,7 @@ func (n *network) Connect(c core.Credentials, done func(error)) {
 		return
 	}
 	t.timer = a.b.Loop.After("attempt timeout", attemptTimeout, func() { t.tell(errNoAccess) })
-	a.b.Conn.Call(supplicant.InterfaceAddNetworkCall(a.owner, a.path, profile), func(values []any, err error) {
+	a.b.Bus.Call(supplicant.InterfaceAddNetworkCall(a.owner, a.path, profile), func(values []any, err error) {
 		path, err := bus.Result[bus.ObjectPath](values, err)
 		switch {
 		case t.ended:
@@ -98,7 +98,7 @@ func (n *network) Connect(c core.Credentials, done func(error)) {
 			t.tell(fmt.Errorf("wpa_supplicant refuses the network: %w", err))
 		default:
 			t.path = path
-			t.cancel = a.b.Conn.Call(supplicant.InterfaceSelectNetworkCall(a.owner, a.path, path), func(_ []any, err error) {
+			t.cancel = a.b.Bus.Call(supplicant.InterfaceSelectNetworkCall(a.owner, a.path, path), func(_ []any, err error) {
 				if err != nil {
 					t.tell(fmt.Errorf("wpa_supplicant does not take the network: %w", err))
 				}
@@ -161,6 +161,6 @@ func (t *attempt) end() {
 func (t *attempt) forget(path bus.ObjectPath) {
 	a := t.n.a
 	if a.path != "" && a.owner == a.b.owner {
-		a.b.Conn.Call(supplicant.InterfaceRemoveNetworkCall(a.owner, a.path, path), nil)
+		a.b.Bus.Call(supplicant.InterfaceRemoveNetworkCall(a.owner, a.path, path), nil)
 	}
 }

@@ -55,7 +55,7 @@ func (s *scans) run() {
 	}
 	opened := a.path
 	s.over = a.b.Loop.After("scan limit", scanLimit, func() { s.finish(nil) })
-	a.b.Conn.Call(supplicant.InterfaceScanCall(a.owner, a.path, about), func(_ []any, err error) {
+	a.b.Bus.Call(supplicant.InterfaceScanCall(a.owner, a.path, about), func(_ []any, err error) {
 		if err != nil && a.path == opened {
 			s.finish(err)
 		}

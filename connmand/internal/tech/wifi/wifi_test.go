@@ -1,0 +1,295 @@
+package wifi
+
+import (
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"net.connman/connmand/internal/core"
+	"net.connman/connmand/internal/tech/techtest"
+	"net.connman/pkg/api/properties"
+	"net.connman/pkg/api/supplicant"
+	"net.connman/pkg/bus"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func TestConformance(t *testing.T) {
+	techtest.Suite(t, func(w *techtest.World) techtest.Hardware {
+		r := newRadio(w)
+		heard := map[string]bus.ObjectPath{}
+		return techtest.Hardware{
+			Type:   core.Wifi,
+			Appear: func(name string) { r.plug(name) },
+			Vanish: func(name string) { r.kernel.RemoveLink(r.links[name].Index) },
+			SetNetwork: func(name string, there bool) {
+				a := r.adapter(name)
+				switch {
+				case a == nil:
+				case there && a.bsss[heard[name]] == nil:
+					heard[name] = a.appear(accessPoint("home", -50))
+				case !there:
+					a.vanish(heard[name])
+				}
+			},
+			On:   func(name string) bool { return r.adapter(name) != nil },
+			Kill: r.kill, Revive: r.revive,
+		}
+	})
+}
+
+// wantState waits until nothing moves and compares the service's state.
+func wantState(t *testing.T, r *radio, s *core.Service, want core.State) {
+	t.Helper()
+	synctest.Wait()
+	r.w.Do(func() {
+		if got := s.State(); got != want {
+			t.Errorf("the service is %s, want %s", got, want)
+		}
+	})
+}
+
+// What appears on the air becomes services, named as the C implementation does;
+// access points of one network are one service, as strong as the strongest.
+func TestServices(t *testing.T) {
+	techtest.Run(t, func(w *techtest.World) {
+		r := newRadio(w)
+		r.selected = func(*fakeAdapter) {} // nobody is let in
+		a := r.plug("wlan0")
+		a.appear(accessPoint("one", -70, "wpa-psk"))
+		a.appear(accessPoint("one", -40, "sae"))
+		a.appear(accessPoint("one", -80, "wpa-psk", "sae"))
+		a.appear(accessPoint("two", -20, "wpa-eap", "wpa-eap-sha256"))
+		a.appear(accessPoint("two", -100))
+		a.appear(accessPoint("air", -119, "owe"))
+		a.appear(bus.Dict{{Key: "SSID", Value: []byte("old")}, {Key: "Privacy", Value: true}})
+		a.appear(accessPoint("", -60, "wpa-psk"))
+		a.appear(accessPoint("\x00\x00\x00", -60, "wpa-psk"))
+		a.appear(bus.Dict{{Key: "SSID", Value: []byte("pals")}, {Key: "Mode", Value: "ad-hoc"}})
+		a.appear(accessPoint("caf\xe9\x00\x1b[31m", -60))
+		synctest.Wait()
+		type view struct {
+			name     string
+			security core.Security
+			strength uint8
+		}
+		want := map[string]view{
+			"wifi_020000000077_6f6e65_managed_psk":                {"one", "psk", 80},
+			"wifi_020000000077_74776f_managed_ieee8021x":          {"two", "ieee8021x", 100},
+			"wifi_020000000077_74776f_managed_none":               {"two", "none", 20},
+			"wifi_020000000077_616972_managed_none":               {"air", "none", 1},
+			"wifi_020000000077_6f6c64_managed_wep":                {"old", "wep", 100},
+			"wifi_020000000077_hidden_managed_psk":                {"", "psk", 60},
+			"wifi_020000000077_636166e9001b5b33316d_managed_none": {"caf\ufffd\ufffd\x1b[31m", "none", 60},
+		}
+		w.Do(func() {
+			for _, s := range w.Manager.Services() {
+				got := view{s.Name(), core.Security(s.Security()[0]), s.Strength()}
+				if got != want[s.ID()] {
+					t.Errorf("%s is %q, want %q", s.ID(), got, want[s.ID()])
+				}
+				delete(want, s.ID())
+			}
+		})
+		for id := range want {
+			t.Errorf("no service %s", id)
+		}
+	})
+}
+
+// Values of other types than the supplicant's, at every door, do no harm.
+func TestHostileSupplicant(t *testing.T) {
+	techtest.Run(t, func(w *techtest.World) {
+		r := newRadio(w)
+		a := r.plug("wlan0")
+		values := []any{nil, int32(1), "text", []byte{1}, []string{"x"}, bus.Dict{}, bus.Dict{{Key: "KeyMgmt", Value: "x"}},
+			bus.Dict{{Key: "MaxScanSSID", Value: "x"}}, bus.ObjectPath("/x"), []bus.ObjectPath{"/y", a.path + "/BSSs/9"}, true, bus.Variant{Value: "x"}}
+		for _, v := range values {
+			for _, key := range []string{"SSID", "Mode", "Privacy", "Signal", "WPA", "RSN", "State", "Capabilities", "BSSs"} {
+				d := bus.Dict{{Key: key, Value: v}}
+				path := a.path + "/BSSs/7"
+				r.emit(a.path, supplicant.InterfaceInterface, "BSSAdded", path, d)
+				r.emit(path, properties.InterfaceProperties, "PropertiesChanged", supplicant.InterfaceBSS, d, []string{})
+				r.emit(a.path, properties.InterfaceProperties, "PropertiesChanged", supplicant.InterfaceInterface, d, []string{})
+				r.emit(a.path, supplicant.InterfaceInterface, "BSSRemoved", path)
+			}
+			for _, member := range []string{"BSSAdded", "BSSRemoved", "ScanDone", "PropertiesChanged"} {
+				r.emit(a.path, supplicant.InterfaceInterface, member, v)
+				r.emit(a.path, properties.InterfaceProperties, member, v, v)
+				r.emit(a.path, supplicant.InterfaceInterface, member)
+				r.emit("/elsewhere", supplicant.InterfaceInterface, member, bus.ObjectPath("/elsewhere/1"), bus.Dict{})
+			}
+		}
+		a.appear(bus.Dict{{Key: "SSID", Value: make([]byte, 33)}})
+		synctest.Wait()
+		w.Do(func() {
+			if n := len(w.Manager.Services()); n != 0 {
+				t.Errorf("%d services came of it", n)
+			}
+		})
+		a.appear(accessPoint("fine", -50))
+		wantState(t, r, r.service(), core.Configuration)
+	})
+}
+
+// The supplicant is asked to scan at once, and then ever more seldom, until there
+// is a connection; and again when it is lost.
+func TestScansMoreAndMoreSeldom(t *testing.T) {
+	techtest.Run(t, func(w *techtest.World) {
+		r := newRadio(w)
+		r.plug("wlan0")
+		begin := time.Now()
+		want := []time.Duration{0, 3, 12, 39, 120, 363, 663, 963}
+		for i, at := range want {
+			time.Sleep(at*time.Second - time.Since(begin) + time.Millisecond)
+			synctest.Wait()
+			if got := r.count("Scan"); got != i+1 {
+				t.Fatalf("%d scans after %v, want %d", got, time.Since(begin), i+1)
+			}
+		}
+		a := r.adapter("wlan0")
+		a.appear(accessPoint("home", -50))
+		wantState(t, r, r.service(), core.Configuration)
+		scans := r.count("Scan")
+		time.Sleep(20 * time.Second)
+		synctest.Wait()
+		if got := r.count("Scan"); got != scans {
+			t.Errorf("%d scans while connected", got-scans)
+		}
+	})
+}
+
+// A service that connects by itself tries for ever, whatever is wrong, and not
+// too often: this is the attempts of a day.
+func TestNeverGivesUp(t *testing.T) {
+	spec := core.ServiceSpec{File: "f", Entry: "e", Type: core.Wifi,
+		Wifi: &core.WifiSpec{SSID: []byte("home"), Security: "psk", Passphrase: "not that one"}}
+	for name, c := range map[string]struct {
+		states      []string
+		failure     core.Failure
+		least, most int
+	}{
+		"rejected":         {[]string{"authenticating", "associating", "associated", "4way_handshake", "disconnected"}, core.InvalidKey, 48, 70},
+		"rejected by WPA3": {[]string{"authenticating", "disconnected"}, core.InvalidKey, 48, 70},
+		"nobody answers":   {[]string{"scanning", "disconnected", "scanning"}, core.ConnectFailed, 240, 300},
+	} {
+		t.Run(name, func(t *testing.T) {
+			techtest.Run(t, func(w *techtest.World) {
+				r := newRadio(w)
+				r.selected = func(a *fakeAdapter) { a.states(c.states...) }
+				w.Do(func() { w.Manager.SetSpecs([]core.ServiceSpec{spec}) })
+				r.plug("wlan0").appear(accessPoint("home", -50, "wpa-psk", "sae"))
+				s := r.service()
+				time.Sleep(24 * time.Hour)
+				synctest.Wait()
+				if n := r.count("SelectNetwork"); n < c.least || n > c.most {
+					t.Errorf("%d attempts in a day, want %d to %d", n, c.least, c.most)
+				}
+				w.Do(func() {
+					if s.State() == core.Failed && s.Failure() != c.failure {
+						t.Errorf("the failure is %q, want %q", s.Failure(), c.failure)
+					}
+				})
+				r.selected = newSupplicant(w).selected
+				w.Do(func() { w.Manager.Resumed() })
+				wantState(t, r, s, core.Configuration)
+			})
+		})
+	}
+}
+
+// A lost connection is taken up again at once, but one that is thrown out again
+// and again waits.
+func TestThrownOut(t *testing.T) {
+	techtest.Run(t, func(w *techtest.World) {
+		r := newRadio(w)
+		a := r.plug("wlan0")
+		a.appear(accessPoint("home", -50))
+		s := r.service()
+		wantState(t, r, s, core.Configuration)
+		flood := r.selected
+		r.selected = func(a *fakeAdapter) { flood(a); a.states("disconnected") }
+		a.states("disconnected")
+		time.Sleep(10 * time.Minute)
+		synctest.Wait()
+		if n := r.count("SelectNetwork"); n < 3 || n > 30 {
+			t.Errorf("%d attempts in ten minutes", n)
+		}
+		if n := len(r.adapter("wlan0").networks); n > 1 {
+			t.Errorf("the supplicant still has %d networks", n)
+		}
+	})
+}
+
+// In whatever state an adapter is pulled or the supplicant dies, nothing is left
+// and the next time works.
+func TestPulledInEveryState(t *testing.T) {
+	states := []string{"scanning", "authenticating", "associating", "associated", "4way_handshake", "group_handshake", "completed"}
+	for n := range len(states) + 1 {
+		for _, pulled := range []bool{true, false} {
+			techtest.Run(t, func(w *techtest.World) {
+				r := newRadio(w)
+				all := r.selected
+				r.selected = func(a *fakeAdapter) { a.states(states[:n]...) }
+				r.plug("wlan0").appear(accessPoint("home", -50))
+				synctest.Wait()
+				if pulled {
+					r.kernel.RemoveLink(r.links["wlan0"].Index)
+				} else {
+					r.kill()
+				}
+				synctest.Wait()
+				w.Do(func() {
+					if len(w.Manager.Services()) != 0 {
+						t.Errorf("after %d states a service stays", n)
+					}
+				})
+				time.Sleep(time.Hour)
+				r.selected = all
+				var a *fakeAdapter
+				if pulled {
+					a = r.plug("wlan0")
+				} else {
+					r.revive()
+					synctest.Wait()
+					a = r.adapter("wlan0")
+				}
+				a.appear(accessPoint("home", -50))
+				wantState(t, r, r.service(), core.Configuration)
+			})
+		}
+	}
+}
+
+// An adapter that the supplicant has already is taken over; one that it cannot
+// take leaves the technology off.
+func TestPower(t *testing.T) {
+	techtest.Run(t, func(w *techtest.World) {
+		r := newRadio(w)
+		r.mu.Lock()
+		_, _ = r.create(bus.Dict{{Key: "Ifname", Value: "wlan0"}})
+		r.mu.Unlock()
+		a := r.plug("wlan0")
+		a.appear(accessPoint("home", -50))
+		wantState(t, r, r.service(), core.Configuration)
+		if n := r.count("GetInterface"); n != 1 {
+			t.Errorf("asked %d times for what is there", n)
+		}
+		if !slices.Contains(r.calls, "RemoveAllNetworks") {
+			t.Error("networks of somebody else stay")
+		}
+	})
+	techtest.Run(t, func(w *techtest.World) {
+		r := newRadio(w)
+		r.refuse["CreateInterface"] = bus.Failed("no such driver")
+		r.plug("wlan0")
+		w.Do(func() {
+			if w.Manager.Technology(core.Wifi).Powered() {
+				t.Error("powered without a supplicant's adapter")
+			}
+		})
+	})
+}
