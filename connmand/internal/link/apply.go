@@ -31,7 +31,7 @@ type target struct {
 	busy   *loop.Op // requests under way
 	onEnd  func(error)
 
-	placed    map[kernel.AddrKey]bool // what this run added
+	placed    map[kernel.AddrKey]bool // what this run added and the kernel keeps no mark of
 	inherited []kernel.Route          // unmarked routes of before this run
 	ownMTU    int                     // before we changed it, 0 if we did not
 
@@ -39,8 +39,6 @@ type target struct {
 	rested time.Time     // when it ends
 	timer  *loop.Timer   // runs until then, if there is something to repair
 }
-
-func newTarget() target { return target{placed: make(map[kernel.AddrKey]bool)} }
 
 // Apply makes what the daemon owns on a link equal to want: only differences
 // are asked of the kernel. done, which may be nil, is called once with the
@@ -170,10 +168,17 @@ func (t *Table) run(l *link, steps []step, onEnd func(error)) {
 // tell of changes while it looks for a duplicate.
 func (l *link) notePlaced(a netcfg.Addr) {
 	i := l.findAddr(a)
-	l.placed[kernel.Key(a)] = i >= 0
-	if i >= 0 {
-		l.addrs[i].Deprecated, l.addrs[i].Temporaries = a.Deprecated, a.Temporaries
+	if i < 0 {
+		return
 	}
+	l.addrs[i].Deprecated, l.addrs[i].Temporaries = a.Deprecated, a.Temporaries
+	if l.isOurs(l.addrs[i]) {
+		return
+	}
+	if l.placed == nil {
+		l.placed = make(map[kernel.AddrKey]bool)
+	}
+	l.placed[kernel.Key(a)] = true
 }
 
 func (t *Table) take(ctx context.Context, steps []step) (o outcome, err error) {
@@ -241,7 +246,7 @@ func (t *Table) abandon(l *link) {
 	l.busy.Cancel()
 	l.timer.Stop()
 	waiting := []func(error){l.onEnd, l.upDone, l.done, l.ipv6.done}
-	l.target = newTarget()
+	l.target = target{}
 	for _, done := range waiting {
 		t.answer(done, kernel.ErrNoLink)
 	}

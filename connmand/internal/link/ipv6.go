@@ -188,6 +188,7 @@ func (w settingsWriter) write(settings []setting) error {
 
 // await waits for the verdict of duplicate address detection (RFC 4862, 5.4).
 type await struct {
+	link *link
 	addr netip.Addr
 	done func(usable bool)
 }
@@ -200,23 +201,22 @@ func (t *Table) AwaitAddress(index int, addr netip.Addr, done func(usable bool))
 	if !ok {
 		return func() {}
 	}
-	a := &await{addr, done}
-	l.awaits = append(l.awaits, a)
+	a := &await{l, addr, done}
+	t.awaits = append(t.awaits, a)
 	t.loop.Post("await address", t.answerAwaits)
-	return func() { l.awaits = slices.DeleteFunc(l.awaits, func(o *await) bool { return o == a }) }
+	return func() { t.awaits = slices.DeleteFunc(t.awaits, func(o *await) bool { return o == a }) }
 }
 
 // answerAwaits answers those whose verdict is there. They may ask again.
 func (t *Table) answerAwaits() {
-	for _, l := range t.links {
-		for _, a := range slices.Clone(l.awaits) {
-			i := slices.IndexFunc(l.addrs, func(h kernel.Addr) bool { return h.Prefix.Addr() == a.addr })
-			if i < 0 || l.addrs[i].Tentative && !l.addrs[i].Duplicate || !slices.Contains(l.awaits, a) {
-				continue
-			}
-			l.awaits = slices.DeleteFunc(l.awaits, func(o *await) bool { return o == a })
-			a.done(!l.addrs[i].Duplicate)
+	for _, a := range slices.Clone(t.awaits) {
+		addrs := a.link.addrs
+		i := slices.IndexFunc(addrs, func(h kernel.Addr) bool { return h.Prefix.Addr() == a.addr })
+		if i < 0 || addrs[i].Tentative && !addrs[i].Duplicate || !slices.Contains(t.awaits, a) {
+			continue
 		}
+		t.awaits = slices.DeleteFunc(t.awaits, func(o *await) bool { return o == a })
+		a.done(!addrs[i].Duplicate)
 	}
 }
 

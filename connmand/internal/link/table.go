@@ -39,6 +39,7 @@ type Table struct {
 	watchers []func(Event)
 	untold   []Event // of this Deliver: told when all of it is taken in
 	synced   bool    // the first snapshot is there
+	awaits   []*await
 
 	requests *loop.Queue // what is asked of the kernel, all links' in one line
 }
@@ -48,7 +49,6 @@ type link struct {
 	kernel.Link
 	addrs  []kernel.Addr
 	routes []kernel.Route // in the order in which the kernel told of them
-	awaits []*await
 	target
 }
 
@@ -176,7 +176,7 @@ func (t *Table) putLink(now kernel.Link) (turned bool) {
 		ok = false
 	}
 	if !ok {
-		t.links[now.Index] = &link{Link: now, target: newTarget()}
+		t.links[now.Index] = &link{Link: now}
 		t.untold = append(t.untold, Added{now})
 		return false
 	}
@@ -198,6 +198,7 @@ func (t *Table) dropLink(index int) {
 		return
 	}
 	delete(t.links, index)
+	t.awaits = slices.DeleteFunc(t.awaits, func(a *await) bool { return a.link == l })
 	t.abandon(l)
 	t.untold = append(t.untold, Removed{l.Link})
 }
