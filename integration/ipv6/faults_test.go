@@ -3,7 +3,6 @@
 package ipv6
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -214,25 +213,4 @@ func TestDHCPv6(t *testing.T) {
 			return nil
 		}))
 	})
-}
-
-// IPv6 switched off for the whole kernel: the service lives on IPv4 alone.
-func TestKernelWithoutIPv6(t *testing.T) {
-	w := newWorld(t)
-	_, err := w.machine.Output(exec.Command("sysctl", "-qw", "net.ipv6.conf.all.disable_ipv6=1"))
-	must(t, err)
-	w.dnsmasq(slaacOnly + "dhcp-range=10.77.1.0,10.77.1.200,1h\n")
-	w.start()
-	w.waitState("ready")
-	if !strings.Contains(w.log(), "no IPv6") {
-		t.Error("the log does not say why")
-	}
-	var set = map[string]dbus.Variant{"Method": dbus.MakeVariant("off")}
-	must(t, w.call(service, "net.connman.Service.SetProperty", "IPv6.Configuration", dbus.MakeVariant(set)).Err)
-	w.waitState("ready")
-	out, err := json.Marshal(w.ipv6())
-	must(t, err)
-	if string(out) != "{}" && string(out) != "null" {
-		t.Errorf("IPv6 is shown: %s", out)
-	}
 }

@@ -68,15 +68,22 @@ func (v *ipv6) start() {
 		return
 	}
 	v.setState(Configuration, "address wanted")
+	v.hold(netcfg.IPv6Link{Mode: v.mode()}, func() {
+		v.absent = false
+		v.begin()
+	})
+}
+
+// hold has the link speak IPv6; ready runs when it does.
+func (v *ipv6) hold(link netcfg.IPv6Link, ready func()) {
 	run := v.run
-	v.setLink(netcfg.IPv6Link{Mode: v.mode()}, func(err error) {
+	v.setLink(link, func(err error) {
 		switch {
 		case run != v.run:
 		case err != nil:
 			v.unavailable(err)
 		default:
-			v.absent = false
-			v.begin()
+			ready()
 		}
 	})
 }
@@ -101,7 +108,7 @@ func (v *ipv6) mode() netcfg.IPv6Mode {
 	return netcfg.IPv6Ours
 }
 
-// unavailable goes without IPv6, which the kernel has not.
+// unavailable goes without IPv6, which the kernel has not, or not any more.
 func (v *ipv6) unavailable(err error) {
 	v.s.m.log.Info("no IPv6", "interface", v.s.Device().Link.Name, "because", err)
 	v.absent = true
@@ -109,7 +116,9 @@ func (v *ipv6) unavailable(err error) {
 		v.s.fail(ConnectFailed)
 		return
 	}
-	v.setState(Idle, "no IPv6")
+	v.stop(false)
+	v.forget()
+	v.s.switchOff(&v.state, "ipv6")
 }
 
 func (v *ipv6) setLink(link netcfg.IPv6Link, done func(error)) {
@@ -134,7 +143,7 @@ func (v *ipv6) setInfo(info *RouterInfo) {
 	v.change(func() { v.info = info })
 	link := netcfg.IPv6Link{Mode: v.mode(), MTU: info.MTU, HopLimit: info.HopLimit}
 	if link != v.link {
-		v.setLink(link, nil)
+		v.hold(link, func() {})
 	}
 }
 

@@ -398,6 +398,29 @@ func TestWithoutIPv6(t *testing.T) {
 	})
 }
 
+// IPv6 that is switched off later takes itself away and nothing else.
+func TestIPv6SwitchedOffMeanwhile(t *testing.T) {
+	inWorld6(t, defaults(), func(w *world) {
+		w.plug("eth0")
+		w.bind("eth0", lease("10.0.0.7/24", "10.0.0.1"))
+		info := routerInfo(announced6(home6))
+		info.Managed, info.MTU = true, 1400
+		w.hear("eth0", info)
+		w.probed("eth0", ProbeResult{Online: true})
+		w.wantState("eth0", Online)
+		w.do(func() { w.links.ipv6Done[2](errNoIPv6) })
+		w.wantState("eth0", Online)
+		w.wantAddrs("eth0", "")
+		if s := w.service("eth0"); s.ipv6.state != Idle || !w.routers["eth0"].stopped || !w.dhcp6["eth0"].stopped || len(s.Nameservers()) != 1 {
+			t.Fatalf("IPv6 is %s, servers %v", s.ipv6.state, s.Nameservers())
+		}
+		w.unplug("eth0")
+		w.cable("eth0")
+		w.hear("eth0", routerInfo(announced6(home6))) // it is looked for anew
+		w.wantState("eth0", Ready)
+	})
+}
+
 func TestSLAACAddress(t *testing.T) {
 	tests := []struct {
 		prefix, hw, want string

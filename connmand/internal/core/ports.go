@@ -21,12 +21,14 @@ type Links interface {
 	// Apply makes the configuration that core owns on the link equal to want:
 	// only the difference touches the kernel, and addresses and routes that
 	// neither Apply nor an earlier run of the daemon put there stay. A newer
-	// Apply replaces one still under way. done may be nil.
+	// Apply replaces one still under way. done, which may be nil, hears what
+	// IPv4 lacks; for IPv6 addresses see AwaitAddress.
 	Apply(index int, want netcfg.LinkConfig, done func(error))
 	// Observed returns what the kernel has on the link now.
 	Observed(index int) netcfg.LinkConfig
 	// SetIPv6 has the kernel treat IPv6 on the link as want says; done, which
-	// may be nil, hears an error where there is no IPv6 to be had.
+	// may be nil, hears an error where there is no IPv6 to be had, and one that
+	// heard none also when IPv6 is switched off later.
 	SetIPv6(index int, want netcfg.IPv6Link, done func(error))
 	// AwaitAddress tells once whether an address of the link can be used, when
 	// the kernel knows: unique is false when another machine has it.

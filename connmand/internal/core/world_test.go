@@ -69,7 +69,7 @@ func inWorldWith(t *testing.T, cfg Config, store *fakeStore, test func(*world)) 
 			dhcp: map[string]*fakeDHCP{}, ll: map[string]*fakeLinkLocal{}, acd: map[string]*fakeWatch{},
 			probes: map[string]*fakeProbe{}, devices: map[string]*Device{}, nets: map[string]*Network{},
 		}
-		w.links = fakeLinks{w: w, configs: map[int]netcfg.LinkConfig{}, ipv6: map[int]netcfg.IPv6Link{}, awaits: map[netip.Addr]func(bool){}}
+		w.links = fakeLinks{w: w, configs: map[int]netcfg.LinkConfig{}, ipv6: map[int]netcfg.IPv6Link{}, awaits: map[netip.Addr]func(bool){}, ipv6Done: map[int]func(error){}}
 		w.store.loop = w.loop
 		w.m = New(w.loop, log, cfg, Ports{
 			Links: &w.links, DHCP4: w, DHCP6: dhcp6{w}, RouterDiscovery: routerDiscovery{w}, Conflicts: detector{w}, LinkLocal: linkLocal{w},
@@ -235,6 +235,8 @@ type fakeLinks struct {
 	slowDAD bool // the test says when an address is unique
 	ipv6    map[int]netcfg.IPv6Link
 	awaits  map[netip.Addr]func(bool)
+
+	ipv6Done map[int]func(error) // of the last SetIPv6 with one
 }
 
 func (f *fakeLinks) Apply(index int, want netcfg.LinkConfig, done func(error)) {
@@ -257,6 +259,7 @@ func (f *fakeLinks) SetIPv6(index int, want netcfg.IPv6Link, done func(error)) {
 	if done == nil {
 		return
 	}
+	f.ipv6Done[index] = done
 	var err error
 	if !f.hasIPv6 {
 		err = errNoIPv6

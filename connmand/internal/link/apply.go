@@ -42,9 +42,10 @@ type target struct {
 
 // Apply makes what the daemon owns on a link equal to want: only differences
 // are asked of the kernel. done, which may be nil, is called once with the
-// outcome, unless another Apply comes before: then it never is. What fails is
-// tried again later, and what somebody takes away is put back, until the next
-// Apply.
+// outcome, unless another Apply comes before: then it never is. What IPv6 lacks
+// is no error there, see [Table.AwaitAddress]: it must not keep a service from
+// IPv4. What fails is tried again later, and what somebody takes away is put
+// back, until the next Apply.
 func (t *Table) Apply(index int, want netcfg.LinkConfig, done func(error)) {
 	l, ok := t.links[index]
 	if !ok {
@@ -155,8 +156,13 @@ func (t *Table) run(l *link, steps []step, onEnd func(error)) {
 		if o.surprised {
 			t.kernel.Refresh()
 		}
-		if err = errors.Join(o.err, err); err != nil {
+		if err = errors.Join(o.err, err); err != nil || o.ipv6 != nil {
 			l.rest(t.loop.Now())
+		}
+		if o.ipv6 != nil {
+			t.failedIPv6(l, o.ipv6)
+		} else {
+			l.ipv6.said = ""
 		}
 		onEnd(err)
 		t.work(l)
@@ -195,7 +201,8 @@ func (t *Table) take(ctx context.Context, steps []step) (o outcome, err error) {
 type outcome struct {
 	added     []netcfg.Addr
 	surprised bool // the kernel has something else than we believe
-	err       error
+	ipv6      error
+	err       error // of everything else
 }
 
 func (o *outcome) note(s step, err error) {
@@ -206,7 +213,10 @@ func (o *outcome) note(s step, err error) {
 		}
 	case errors.Is(err, kernel.ErrExists), errors.Is(err, kernel.ErrNotFound):
 		o.surprised = true
-	case !s.may:
+	case s.may:
+	case s.ipv6:
+		o.ipv6 = errors.Join(o.ipv6, err)
+	default:
 		o.err = errors.Join(o.err, err)
 	}
 }

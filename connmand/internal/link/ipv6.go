@@ -15,8 +15,10 @@ import (
 // ipv6Target is how the kernel is to treat IPv6 on a link.
 type ipv6Target struct {
 	want  netcfg.IPv6Link
-	done  func(error) // of the newest SetIPv6
+	done  func(error) // of the newest SetIPv6, until it is answered
+	lost  func(error) // the same from then on
 	dirty bool        // want is not yet under way
+	said  string      // why IPv6 configuration failed, as last logged
 	// before holds the settings that we changed, as they were.
 	before map[string]string
 }
@@ -36,15 +38,15 @@ type setting struct{ key, value string }
 
 // SetIPv6 has the kernel treat IPv6 on a link as want says; the mode IPv6Kernel
 // brings back the settings of before the first call. done, which may be nil, is
-// called once with the outcome, unless another SetIPv6 comes before it began:
-// kernel.ErrNoIPv6 where there is none to be had.
+// called with the outcome, and once more if IPv6 is switched off later, unless
+// another SetIPv6 comes before: kernel.ErrNoIPv6 where there is none to be had.
 func (t *Table) SetIPv6(index int, want netcfg.IPv6Link, done func(error)) {
 	l, ok := t.links[index]
 	if !ok {
 		t.answer(done, kernel.ErrNoLink)
 		return
 	}
-	l.ipv6.want, l.ipv6.done, l.ipv6.dirty = want, done, true
+	l.ipv6.want, l.ipv6.done, l.ipv6.lost, l.ipv6.dirty = want, done, nil, true
 	t.work(l)
 }
 
@@ -72,11 +74,37 @@ func (t *Table) turnIPv6(l *link) {
 		if want == netcfg.IPv6Kernel {
 			l.ipv6.before = nil
 		}
-		if done != nil {
-			done(err)
-		}
+		l.answerIPv6(done, err)
 		t.work(l)
+		t.repair(l)
 	})
+}
+
+// answerIPv6 answers a SetIPv6. One that was answered before only hears of
+// errors.
+func (l *link) answerIPv6(done func(error), err error) {
+	switch lost := l.ipv6.lost; {
+	case done != nil:
+		if err == nil {
+			l.ipv6.lost = done
+		}
+		done(err)
+	case err != nil && lost != nil:
+		l.ipv6.lost = nil
+		lost(err)
+	}
+}
+
+// failedIPv6 looks into what the kernel refused: somebody may have switched IPv6
+// off behind our back.
+func (t *Table) failedIPv6(l *link, err error) {
+	if text := err.Error(); text != l.ipv6.said {
+		l.ipv6.said = text
+		t.log.Warn("cannot configure IPv6", "link", l.Name, "error", err)
+	}
+	if errors.Is(err, kernel.ErrPermission) && l.ipv6.want.Mode > netcfg.IPv6Disabled {
+		l.ipv6.dirty = true
+	}
 }
 
 // ipv6Settings are the settings that make the link what is wanted, in the order

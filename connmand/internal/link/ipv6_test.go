@@ -1,9 +1,12 @@
 package link
 
 import (
+	"errors"
 	"net/netip"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"net.connman/connmand/internal/kernel"
 	"net.connman/connmand/internal/kernel/fake"
@@ -106,6 +109,71 @@ func TestNoIPv6(t *testing.T) {
 			t.Errorf("error %v, want %v", err, kernel.ErrNoLink)
 		}
 	})
+}
+
+// Somebody switches IPv6 off behind our back: IPv4 goes on, the setting is put
+// back, and where that is of no use whoever wanted IPv6 hears of it, once.
+func TestIPv6SwitchedOffMeanwhile(t *testing.T) {
+	bubble(t, nil, func(h *house) {
+		l := eth(h.k, "eth0")
+		eth(h.k, "all")
+		synctest.Wait()
+		var heard []error
+		h.on(func() {
+			h.table.SetIPv6(l.Index, netcfg.IPv6Link{Mode: netcfg.IPv6Ours}, func(err error) { heard = append(heard, err) })
+		})
+		off := func(link string) {
+			if err := h.k.SetSysctl(kernel.IPv6, link, disableIPv6, "1"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		disabled := true
+		h.k.Fail(func(request string) error {
+			switch {
+			case request == "set ipv6 disable_ipv6 of eth0 to 0":
+				disabled = false
+			case disabled && strings.Contains(request, "2001:db8:"):
+				return kernel.ErrPermission
+			}
+			return nil
+		})
+		want := config("10.0.0.2/24", "10.0.0.1", 5)
+		want.Addrs = append(want.Addrs, v6("2001:db8::5/64"))
+		off("eth0")
+		if err := h.apply(l.Index, want); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(lastPause)
+		synctest.Wait()
+		if !h.has(l.Index, "10.0.0.2") || !h.has(l.Index, "2001:db8::5") {
+			t.Fatalf("has %v", h.k.Writes())
+		}
+		off("all")
+		off("eth0")
+		disabled = true
+		want.Addrs[1] = v6("2001:db8:0:1::5/64")
+		if err := h.apply(l.Index, want); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(10 * lastPause)
+		synctest.Wait()
+		if len(heard) != 2 || heard[0] != nil || !errors.Is(heard[1], kernel.ErrNoIPv6) {
+			t.Fatalf("heard %v", heard)
+		}
+		if n := strings.Count(h.log.String(), "cannot configure IPv6"); n != 2 {
+			t.Errorf("logged %d times: %s", n, h.log)
+		}
+	})
+}
+
+// has reports whether a link has an address.
+func (h *house) has(index int, address string) (found bool) {
+	h.on(func() {
+		for _, a := range h.table.Observed(index).Addrs {
+			found = found || a.Prefix.Addr().String() == address
+		}
+	})
+	return found
 }
 
 func v6(prefix string) netcfg.Addr { return netcfg.Addr{Prefix: netip.MustParsePrefix(prefix)} }

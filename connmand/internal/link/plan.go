@@ -15,6 +15,7 @@ type step struct {
 	what string
 	do   func(kernel.Kernel) error
 	addr *netcfg.Addr // that it adds
+	ipv6 bool         // it is about IPv6
 	may  bool         // it may fail without harm
 }
 
@@ -143,6 +144,7 @@ func (l *link) replaceRoute(r netcfg.Route) step {
 	return step{
 		what: describe("replace", r),
 		do:   func(k kernel.Kernel) error { return k.ReplaceRoute(index, r) },
+		ipv6: true,
 	}
 }
 
@@ -173,6 +175,7 @@ func (l *link) addAddr(a netcfg.Addr) step {
 		what: "add address " + a.Prefix.String(),
 		do:   func(k kernel.Kernel) error { return k.AddAddr(index, a) },
 		addr: &a,
+		ipv6: a.Prefix.Addr().Is6(),
 	}
 }
 
@@ -183,6 +186,7 @@ func (l *link) delAddr(a kernel.Addr) []step {
 	del := step{
 		what: "delete address " + a.Prefix.String(),
 		do:   func(k kernel.Kernel) error { return k.DelAddr(index, a.Addr) },
+		ipv6: a.Prefix.Addr().Is6(),
 	}
 	if !a.Prefix.Addr().Is4() || !l.sharesSubnet(a.Prefix) {
 		return []step{del}
@@ -207,6 +211,7 @@ func (l *link) addRoute(r netcfg.Route) []step {
 	add := step{
 		what: describe("add", r),
 		do:   func(k kernel.Kernel) error { return k.AddRoute(index, r) },
+		ipv6: r.Dst.Addr().Is6(),
 	}
 	if !r.IsDefault() || r.Metric == 0 || !r.Dst.Addr().Is4() {
 		return []step{add}
@@ -222,6 +227,7 @@ func delRoute(r kernel.Route) step {
 	return step{
 		what: describe("delete", r.Route),
 		do:   func(k kernel.Kernel) error { return k.DelRoute(r) },
+		ipv6: r.Dst.Addr().Is6(),
 	}
 }
 
