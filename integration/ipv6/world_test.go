@@ -107,7 +107,7 @@ func (w *world) join(name string, mac net.HardwareAddr) lab.End {
 // dnsmasq runs the program on the first router with a configuration.
 func (w *world) dnsmasq(config string) *lab.Process {
 	w.t.Helper()
-	config = "interface=home\nbind-dynamic\nno-resolv\nno-hosts\nleasefile-ro\nuser=root\nlog-dhcp\n" + config
+	config = "interface=home\nbind-dynamic\nno-resolv\nno-hosts\nleasefile-ro\nuser=root\nlog-dhcp\nlog-facility=-\n" + config
 	must(w.t, w.gateway.WriteFile("/etc/dnsmasq.conf", config))
 	p, err := w.gateway.Start(exec.Command("dnsmasq", "-k", "-C", "/etc/dnsmasq.conf", "-x", "/run/dnsmasq.pid"))
 	must(w.t, err)
