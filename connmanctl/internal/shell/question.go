@@ -20,10 +20,10 @@ func (t *terminal) Ask(q agent.Question, answer func(line string, ok bool)) (wit
 		t.rl.Clean()
 	}
 	t.asking.Store(true)
-	_ = t.wantRaw()
 	if !q.Follows {
 		t.passOver()
 	}
+	_ = t.wantRaw()
 	asked := &question{Question: q, answer: answer}
 	t.question = asked
 	asked.draw(os.Stdout)
@@ -40,7 +40,8 @@ func (t *terminal) Ask(q agent.Question, answer func(line string, ok bool)) (wit
 }
 
 // passOver keeps what has been typed so far from the question to come: it is
-// readline's, or if there is only this question, nobody's.
+// readline's, or if there is only this question, nobody's. Raw mode would let
+// through what the kernel holds of a line.
 func (t *terminal) passOver() {
 	t.older = len(t.input)
 	if t.rl == nil {

@@ -62,8 +62,9 @@ func NewPerson(l *loop.Loop, before func()) *Person {
 // Ask implements agent.Person.
 func (p *Person) Ask(q agent.Question, answer func(line string, ok bool)) (withdraw func()) {
 	p.before()
+	withdraw = p.terminal.Ask(q, answer)
 	p.reading.Do(func() { go p.terminal.pump(os.Stdin) })
-	return p.terminal.Ask(q, answer)
+	return withdraw
 }
 
 // Close gives the terminal back as it was.
