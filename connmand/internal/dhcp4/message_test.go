@@ -2,6 +2,7 @@ package dhcp4
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -321,7 +322,7 @@ func FuzzFrame(f *testing.F) {
 	f.Add(frame, false)
 	f.Add(frame[:30], true)
 	f.Fuzz(func(t *testing.T, b []byte, partial bool) {
-		in, err := parseInbound(rawsock.Packet{Link: 3, Data: b, PartialChecksum: partial})
+		in, err := (&packetWire{}).parse(rawsock.Packet{Link: 3, Data: b, PartialChecksum: partial})
 		if err == nil && (in.link != 3 || !bytes.Contains(b, in.reply.raw)) {
 			t.Fatalf("made up %x", in.reply.raw)
 		}
@@ -385,10 +386,33 @@ func BenchmarkDoor(b *testing.B) {
 		Destination: netip.AddrPortFrom(addrOne, clientPort),
 		Payload:     acknowledgement(leaseTime(time.Hour), rawOption(3, 10, 0, 0, 1), rawOption(6, 10, 0, 0, 1)),
 	})
-	b.ReportAllocs()
-	for b.Loop() {
-		if _, err := parseInbound(rawsock.Packet{Data: frame}); err != nil {
-			b.Fatal(err)
+	for name, station := range map[string]core.HardwareAddr{"ours": testMAC, "another's": "\x02\x77\x00\x00\x00\x99"} {
+		b.Run(name, func(b *testing.B) {
+			var w packetWire
+			w.stations.Store(3, station)
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := w.parse(rawsock.Packet{Link: 3, Data: frame}); err != nil && station == testMAC {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+// A link at a switch hears what is broadcast to all others.
+func TestOthersRepliesAreDroppedAtTheDoor(t *testing.T) {
+	frame := rawsock.AppendUDP(nil, rawsock.UDP{
+		Source:      netip.AddrPortFrom(serverOne, serverPort),
+		Destination: netip.AddrPortFrom(addrOne, clientPort),
+		Payload:     acknowledgement(),
+	})
+	var w packetWire
+	w.stations.Store(3, testMAC)
+	w.stations.Store(4, core.HardwareAddr("\x02\x77\x00\x00\x00\x99"))
+	for link, want := range map[int]error{3: nil, 4: rawsock.ErrNotOurs, 5: nil} {
+		if _, err := w.parse(rawsock.Packet{Link: link, Data: frame}); !errors.Is(err, want) {
+			t.Errorf("link %d: %v, want %v", link, err, want)
 		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"sync"
 
 	"golang.org/x/net/bpf"
 	"golang.org/x/sys/unix"
@@ -47,12 +48,15 @@ type packetWire struct {
 	log    *slog.Logger
 	socket *rawsock.Socket
 	sends  *loop.Queue
+	// stations holds who asks on which link, core.HardwareAddr by index. The
+	// socket's goroutine looks into it.
+	stations sync.Map
 }
 
 func (w *packetWire) listen(handle func([]inbound)) error {
 	s, err := rawsock.Listen(w.loop, w.log, rawsock.Protocol{
 		Name: "DHCPv4", EtherType: unix.ETH_P_IP, Filter: rawsock.UDPFilter(clientPort),
-	}, parseInbound, handle)
+	}, w.parse, handle)
 	if err != nil {
 		return err
 	}
@@ -62,11 +66,16 @@ func (w *packetWire) listen(handle func([]inbound)) error {
 
 func (w *packetWire) silence() { w.socket.Close() }
 
-// parseInbound is the door: everything a server says passes here.
-func parseInbound(p rawsock.Packet) (inbound, error) {
+// parse is the door: everything a server says passes here. What it says to
+// other stations is not looked into any further: each of hundreds of links at
+// one switch hears all that is broadcast to the others.
+func (w *packetWire) parse(p rawsock.Packet) (inbound, error) {
 	u, err := rawsock.ParseUDP(p)
 	if err != nil {
 		return inbound{}, err
+	}
+	if own, known := w.stations.Load(p.Link); known && !isFor(own.(core.HardwareAddr), u.Payload) {
+		return inbound{}, rawsock.ErrNotOurs
 	}
 	r, err := parseReply(bytes.Clone(u.Payload))
 	if err != nil {
@@ -75,10 +84,19 @@ func parseInbound(p rawsock.Packet) (inbound, error) {
 	return inbound{p.Link, r}, nil
 }
 
+// isFor reports whether a message is for a station, or too short to tell
+// (RFC 2131, 2: chaddr).
+func isFor(station core.HardwareAddr, message []byte) bool {
+	const chaddr = 28
+	end := chaddr + len(station)
+	return len(message) < end || string(message[chaddr:end]) == string(station)
+}
+
 // broadcast sends off the loop: where the link leads to other links of this
 // machine the kernel carries the packet all the way before it returns.
 func (w *packetWire) broadcast(link core.Link, message []byte, sent func(error)) {
 	socket := w.socket
+	w.stations.Store(link.Index, link.Addr)
 	loop.GoIn(w.sends, "send DHCPv4", func(context.Context) (struct{}, error) {
 		return struct{}{}, socket.Send(link.Index, rawsock.Broadcast, rawsock.AppendUDP(nil, rawsock.UDP{
 			Source:      netip.AddrPortFrom(netip.IPv4Unspecified(), clientPort),
@@ -94,6 +112,7 @@ func (w *packetWire) broadcast(link core.Link, message []byte, sent func(error))
 type udpPort struct{ fd int }
 
 func (w *packetWire) bind(link core.Link, address netip.Addr) (port, error) {
+	w.stations.Store(link.Index, link.Addr)
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return nil, fmt.Errorf("cannot open a socket on %s: %w", link.Name, err)

@@ -57,9 +57,14 @@ type Socket struct {
 	pause *loop.Timer // set after a failure
 }
 
+// ErrNotOurs is what a parse function says of packets that are right and for
+// others. They come in floods, as a switch sends a broadcast out of every port.
+var ErrNotOurs = errors.New("not for us")
+
 // Listen opens a socket for proto on all interfaces. parse runs in the
 // socket's goroutine and turns a packet into a value, or into an error that is
-// logged at debug level; handle gets the values on the loop.
+// logged at debug level unless it is [ErrNotOurs]; handle gets the values on the
+// loop.
 func Listen[T any](l *loop.Loop, log *slog.Logger, proto Protocol, parse func(Packet) (T, error), handle func([]T)) (*Socket, error) {
 	file, err := open(proto)
 	if err != nil {
@@ -126,7 +131,8 @@ func receiveNext[T any](s *Socket, parse func(Packet) (T, error), handle func([]
 		})
 }
 
-// receiveBatch waits for packets and reads what there is, up to maxBatch.
+// receiveBatch waits for packets that are ours and reads what there is, up to
+// maxBatch.
 func receiveBatch[T any](ctx context.Context, s *Socket, parse func(Packet) (T, error)) ([]T, error) {
 	stop := context.AfterFunc(ctx, func() { s.file.SetReadDeadline(time.Unix(1, 0)) })
 	defer stop()
@@ -135,12 +141,12 @@ func receiveBatch[T any](ctx context.Context, s *Socket, parse func(Packet) (T, 
 		failed error
 	)
 	buf, oob := make([]byte, maxPacket), make([]byte, 128)
-	err := s.conn.Read(func(fd uintptr) (done bool) {
-		for n := 0; n < maxBatch; n++ {
+	read := func(fd uintptr) (done bool) {
+		for range maxBatch {
 			p, err := receiveOne(int(fd), buf, oob)
 			switch {
 			case errors.Is(err, unix.EAGAIN):
-				return n > 0
+				return len(batch) > 0
 			case errors.Is(err, unix.EINTR), errors.Is(err, errTruncated):
 				continue
 			case errors.Is(err, unix.ENETDOWN):
@@ -149,15 +155,21 @@ func receiveBatch[T any](ctx context.Context, s *Socket, parse func(Packet) (T, 
 				failed = err
 				return true
 			}
-			if v, err := parse(p); err != nil {
-				s.log.Debug("packet dropped", "protocol", s.proto.Name, "link", p.Link, "reason", err)
-			} else {
+			switch v, err := parse(p); {
+			case err == nil:
 				batch = append(batch, v)
+			case !errors.Is(err, ErrNotOurs):
+				s.log.Debug("packet dropped", "protocol", s.proto.Name, "link", p.Link, "reason", err)
 			}
 		}
 		return true
-	})
-	return batch, errors.Join(err, failed)
+	}
+	for len(batch) == 0 && failed == nil && ctx.Err() == nil {
+		if err := s.conn.Read(read); err != nil {
+			return nil, err
+		}
+	}
+	return batch, failed
 }
 
 var errTruncated = errors.New("packet is too long")
