@@ -1,6 +1,7 @@
 package core
 
 import (
+	"errors"
 	"slices"
 	"time"
 
@@ -23,9 +24,10 @@ const scanTimeout = 15 * time.Second
 func (t *Technology) Scan(done func(error)) {
 	waiting, result, able := 1, ErrNotSupported, false
 	finish := func(err error) {
-		if err == nil {
+		switch {
+		case err == nil:
 			able = true
-		} else {
+		case errors.Is(result, ErrNotSupported):
 			result = err
 		}
 		if waiting--; waiting > 0 {
