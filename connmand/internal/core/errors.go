@@ -32,13 +32,7 @@ type Failure string
 // The failures.
 const (
 	NoFailure         Failure = ""
-	OutOfRange        Failure = "out-of-range"
-	PinMissing        Failure = "pin-missing"
-	DHCPFailed        Failure = "dhcp-failed"
 	ConnectFailed     Failure = "connect-failed"
-	LoginFailed       Failure = "login-failed"
-	AuthFailed        Failure = "auth-failed"
 	InvalidKey        Failure = "invalid-key"
-	Blocked           Failure = "blocked"
 	OnlineCheckFailed Failure = "online-check-failed"
 )
