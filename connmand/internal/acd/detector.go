@@ -132,11 +132,12 @@ func (d *Detector) handle(batch []inbound) {
 type packetWire struct {
 	loop   *loop.Loop
 	log    *slog.Logger
+	keeper rawsock.Keeper[inbound]
 	socket *rawsock.Socket
 }
 
 func (w *packetWire) listen(handle func([]inbound)) error {
-	s, err := rawsock.Listen(w.loop, w.log, rawsock.Protocol{
+	s, err := w.keeper.Listen(w.loop, w.log, rawsock.Protocol{
 		Name: "ARP", EtherType: unix.ETH_P_ARP, Filter: filter,
 	}, parseInbound, handle)
 	if err != nil {
@@ -146,7 +147,7 @@ func (w *packetWire) listen(handle func([]inbound)) error {
 	return nil
 }
 
-func (w *packetWire) silence() { w.socket.Close() }
+func (w *packetWire) silence() { w.keeper.Release() }
 
 func (w *packetWire) broadcast(link core.Link, a arp) error {
 	return w.socket.Send(link.Index, rawsock.Broadcast, a.encode())

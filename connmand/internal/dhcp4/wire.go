@@ -46,6 +46,7 @@ type port interface {
 type packetWire struct {
 	loop   *loop.Loop
 	log    *slog.Logger
+	keeper rawsock.Keeper[inbound]
 	socket *rawsock.Socket
 	sends  *loop.Queue
 	// stations holds who asks on which link, core.HardwareAddr by index. The
@@ -54,7 +55,7 @@ type packetWire struct {
 }
 
 func (w *packetWire) listen(handle func([]inbound)) error {
-	s, err := rawsock.Listen(w.loop, w.log, rawsock.Protocol{
+	s, err := w.keeper.Listen(w.loop, w.log, rawsock.Protocol{
 		Name: "DHCPv4", EtherType: unix.ETH_P_IP, Filter: rawsock.UDPFilter(clientPort),
 	}, w.parse, handle)
 	if err != nil {
@@ -64,7 +65,7 @@ func (w *packetWire) listen(handle func([]inbound)) error {
 	return nil
 }
 
-func (w *packetWire) silence() { w.socket.Close() }
+func (w *packetWire) silence() { w.keeper.Release() }
 
 // parse is the door: everything a server says passes here. What it says to
 // other stations is not looked into any further: each of hundreds of links at

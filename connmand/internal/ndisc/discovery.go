@@ -161,7 +161,8 @@ func (d *Discovery) handle(batch []inbound) {
 type packetWire struct {
 	loop   *loop.Loop
 	log    *slog.Logger
-	socket *rawsock.Socket
+	keeper rawsock.Keeper[inbound]
+	socket *rawsock.Socket // nil while not listening
 }
 
 var (
@@ -183,15 +184,13 @@ func (w *packetWire) listen(handle func([]inbound)) error {
 	}
 	protocol := rawsock.Protocol{Name: "router discovery", EtherType: unix.ETH_P_IPV6, Filter: advertFilter}
 	var err error
-	w.socket, err = rawsock.Listen(w.loop, w.log, protocol, parse, handle)
+	w.socket, err = w.keeper.Listen(w.loop, w.log, protocol, parse, handle)
 	return err
 }
 
 func (w *packetWire) silence() {
-	if w.socket != nil {
-		w.socket.Close()
-		w.socket = nil
-	}
+	w.socket = nil
+	w.keeper.Release()
 }
 
 func (w *packetWire) send(link int, packet []byte) error {
