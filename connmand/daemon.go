@@ -41,8 +41,6 @@ const (
 	// joinTimeout is how long the bus may take to let us in and then to give
 	// us the name.
 	joinTimeout = 10 * time.Second
-	// freeAfter is when the memory that starting took is given back.
-	freeAfter = 8 * time.Second
 )
 
 // daemon is all that runs.
@@ -148,6 +146,7 @@ func (d *daemon) begin() {
 	d.watchProvisioning()
 	d.links.Deliver(d.early)
 	d.early = nil
+	giveBack(d.loop)
 	d.ready()
 }
 

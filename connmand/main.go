@@ -154,5 +154,4 @@ func (d *daemon) ready() {
 			d.log.Warn("cannot leave the terminal", "err", err)
 		}
 	}
-	d.loop.After("free memory", freeAfter, func() { go debug.FreeOSMemory() })
 }
