@@ -365,6 +365,22 @@ func TestFlapInEachState(t *testing.T) {
 	w.heard(w.asked(), dhcpv4.MessageTypeRequest, extends)
 	flap() // renewing
 	finish()
+
+	// A lease to be renewed after a second, and by anybody after the next.
+	deaf := deafTo(dhcpv4.MessageTypeRequest, extends)
+	s.say(func(request, reply *dhcpv4.DHCPv4) *dhcpv4.DHCPv4 {
+		if reply != nil {
+			reply.UpdateOption(dhcpv4.OptRenewTimeValue(time.Second))
+			reply.UpdateOption(dhcpv4.OptRebindingTimeValue(2 * time.Second))
+		}
+		return deaf(request, reply)
+	})
+	flap()
+	requests := 0
+	w.heard(w.asked(), dhcpv4.MessageTypeRequest, extends, func(*dhcpv4.DHCPv4) bool { requests++; return requests == 2 })
+	w.untilState(0, "online")
+	flap() // rebinding
+	finish()
 }
 
 // TestPartialChecksums gets a lease from a server whose end of the cable leaves
