@@ -115,8 +115,12 @@ func (r *Resolver) serviceRuns(runs bool) {
 
 // apply brings what is known to who resolves names.
 func (r *Resolver) apply() {
+	if !r.begun || !r.known {
+		return
+	}
+	// The proxy may have other clients than this machine's programs.
+	r.Server.Set(proxyConfig(r.links, r.fallback, r.hostname, r.domain))
 	switch {
-	case !r.begun || !r.known:
 	case r.Backend == System || r.Backend == Auto && r.runs:
 		r.local.close()
 		r.file.set("")
@@ -124,7 +128,6 @@ func (r *Resolver) apply() {
 	case r.Backend == Direct || r.local.failed():
 		r.write(direct(r.links, r.fallback))
 	case r.local.open():
-		r.Server.Set(proxyConfig(r.links, r.fallback, r.hostname, r.domain))
 		_, named := direct(r.links, r.fallback)
 		r.write(format(domains(r.links), r.local.addresses), named)
 	}
