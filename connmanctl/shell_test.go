@@ -5,11 +5,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/creack/pty"
+	"github.com/google/go-cmp/cmp"
 
 	"net.connman/connmanctl/internal/command"
 	"net.connman/connmanctl/internal/lab"
@@ -293,5 +295,36 @@ func TestPipe(t *testing.T) {
 				t.Errorf("status %d, printed %q and %q", got.status, got.Stdout, got.Stderr)
 			}
 		})
+	}
+}
+
+// TestEveryCommandInShell: at the prompt commands do and print what the
+// reference's do alone.
+func TestEveryCommandInShell(t *testing.T) {
+	apart := []string{"help", "--help", "-h", "exit", "quit", "agent", "vpnagent"} // which the prompt changes
+	recorded := readRecordings(t)
+	var in, stdout, stderr strings.Builder
+	var calls []string
+	for _, line := range commandLines {
+		if slices.Contains(apart, strings.Fields(line)[0]) || strings.Contains(line, "|") {
+			continue
+		}
+		in.WriteString(line + "\n")
+		stdout.WriteString(recorded[line].Stdout)
+		stderr.WriteString(asNewer(recorded[line].Stderr))
+		calls = append(calls, recorded[line].Calls...)
+	}
+	w := newWorld(t)
+	cmd := client(deadline(t), w.Bus)
+	cmd.Stdin = strings.NewReader(in.String())
+	got := finish(t, cmd)
+	if diff := cmp.Diff(stdout.String(), got.Stdout); diff != "" {
+		t.Errorf("printed (-reference +ours):\n%s", diff)
+	}
+	if diff := cmp.Diff(stderr.String(), withoutHints(got.Stderr)); diff != "" {
+		t.Errorf("complained (-reference +ours):\n%s", diff)
+	}
+	if diff := cmp.Diff(withoutLookups(calls, nil), withoutLookups(anyProcess(w.Calls()), nil)); diff != "" {
+		t.Errorf("called (-reference +ours):\n%s", diff)
 	}
 }
