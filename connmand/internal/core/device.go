@@ -37,6 +37,9 @@ func (m *Manager) AddDevice(info DeviceInfo, driver DeviceDriver) *Device {
 	t := m.AddTechnology(info.Type)
 	d := &Device{m: m, info: info, driver: driver}
 	t.devices = append(t.devices, d)
+	if _, ok := driver.(Scanner); ok {
+		m.loadHidden()
+	}
 	m.loop.Post("power device", func() {
 		switch {
 		case d.removed:

@@ -47,7 +47,9 @@ type Manager struct {
 	specs        []ServiceSpec
 	agents       agents
 	hidden       []string // SSIDs to ask for by name
+	hiddenLoaded bool
 	fallbackDNS  []netip.Addr
+	tunnelOf     *ipv6 // who has the 6to4 tunnel
 
 	changes   []Change
 	marks     marks

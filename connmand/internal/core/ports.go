@@ -272,6 +272,8 @@ type Storage interface {
 	LoadService(id string, done func(s ServiceSettings, found bool))
 	SaveService(id string, s ServiceSettings)
 	RemoveService(id string)
+	// LoadHidden reads the SSIDs of the favourites that do not tell theirs.
+	LoadHidden(done func(ssids []string))
 	SaveGlobal(GlobalSettings)
 	// Sync writes what was saved without delay; done runs when it is on the
 	// disk, or could not be written.

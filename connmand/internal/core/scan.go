@@ -78,6 +78,19 @@ func (m *Manager) HiddenSSIDs() []string {
 	return all
 }
 
+// loadHidden has the SSIDs of earlier runs asked for, too.
+func (m *Manager) loadHidden() {
+	if m.hiddenLoaded {
+		return
+	}
+	m.hiddenLoaded = true
+	m.ports.Storage.LoadHidden(func(ssids []string) {
+		for _, ssid := range ssids {
+			m.rememberHidden(ssid)
+		}
+	})
+}
+
 // rememberHidden notes an SSID to ask for from now on.
 func (m *Manager) rememberHidden(ssid string) {
 	if !slices.Contains(m.hidden, ssid) {

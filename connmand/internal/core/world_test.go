@@ -409,6 +409,16 @@ func (f *fakeStore) SaveService(id string, s ServiceSettings) {
 	f.services[id] = s
 }
 
+func (f *fakeStore) LoadHidden(done func([]string)) {
+	var all []string
+	for _, s := range f.services {
+		if s.Hidden {
+			all = append(all, s.SSID)
+		}
+	}
+	f.loop.Post("loaded", func() { done(all) })
+}
+
 func (f *fakeStore) RemoveService(id string)     { delete(f.services, id) }
 func (f *fakeStore) SaveGlobal(g GlobalSettings) { f.global = g }
 func (f *fakeStore) Sync(done func())            { f.synced++; f.loop.Post("synced", done) }
