@@ -143,10 +143,13 @@ func (w *world) kea(s stock) *lab.Process {
 // peer is the path of a program that was unpacked for tests.
 func peer(path string) string { return filepath.Join(os.Getenv("CONNMAN_REFERENCE"), path) }
 
-// eachServer runs a test with each server.
+// eachServer runs a test with each server, side by side: leases take their time.
 func eachServer(t *testing.T, test func(w *world, s server)) {
 	for name, s := range servers {
-		t.Run(name, func(t *testing.T) { test(newWorld(t), s) })
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(newWorld(t), s)
+		})
 	}
 }
 

@@ -219,6 +219,7 @@ func TestUselessAnswersDoNotSpin(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			w := newWorld(t)
 			s := w.script(answer)
 			w.radvd(w.gateway, managed)
