@@ -104,7 +104,7 @@ func (e *engine) pick(f *flight) int {
 func (e *engine) probe(f *flight) {
 	for i, u := range e.routes[f.route] {
 		if f.tried&(1<<i) == 0 && u.health.probe(e.now) {
-			e.sendTo(f, u)
+			u.look(e, f.asked)
 			return
 		}
 	}
@@ -127,7 +127,6 @@ func (e *engine) sendTo(f *flight, u *upstream) bool {
 		}
 		via, id = s, s.send(e, f)
 	}
-	e.stats.Sent++
 	f.attempts = append(f.attempts, attempt{via: via, id: id, sent: e.now})
 	return true
 }

@@ -57,6 +57,7 @@ func (c *connection) send(e *engine, f *flight) (id uint16) {
 	c.out = append(be.AppendUint16(c.out, uint16(len(f.asked))), f.asked...)
 	be.PutUint16(c.out[at+2:], id)
 	c.watch(e)
+	e.stats.Sent++
 	return id
 }
 

@@ -44,22 +44,22 @@ func (h *health) answered(rtt time.Duration) {
 
 // failed notes a question that went unanswered or could not even be sent.
 func (h *health) failed(now time.Duration) {
-	if h.failures++; h.failures < strikes || now < h.deadUntil {
-		return
+	if h.failures++; h.failures == strikes {
+		h.pause = minCorpse
+		h.deadUntil = now + h.pause
 	}
-	h.pause = min(max(2*h.pause, minCorpse), maxCorpse)
-	h.deadUntil = now + h.pause
 }
 
 // dead reports whether the server should be passed over while others live.
 func (h *health) dead() bool { return h.failures >= strikes }
 
-// probe reports whether a dead server is due for a question, and takes note
-// that it is asked: the next one is not due before this one failed.
+// probe reports whether it is time to look after a dead server, and takes note
+// that this is done: the next look is further off.
 func (h *health) probe(now time.Duration) bool {
 	if !h.dead() || now < h.deadUntil {
 		return false
 	}
-	h.deadUntil = now + maxPatience
+	h.pause = min(2*h.pause, maxCorpse)
+	h.deadUntil = now + h.pause
 	return true
 }

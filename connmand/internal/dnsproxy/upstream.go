@@ -1,6 +1,7 @@
 package dnsproxy
 
 import (
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -24,6 +25,13 @@ type upstream struct {
 	chosen     *socket          // of this round
 	round      uint64
 	connection *connection // nil if there is none
+	// looking is the last question to the server while it was dead: whatever it
+	// answers, it is back.
+	looking struct {
+		s    *socket
+		id   uint16
+		sent time.Duration
+	}
 }
 
 const (
@@ -90,13 +98,26 @@ func (e *engine) complain(u *upstream, err error) {
 
 // send sends the question of f.
 func (s *socket) send(e *engine, f *flight) (id uint16) {
-	id = e.freshID(s.ids)
+	id = s.sendMessage(e, f.asked)
 	s.ids[id] = f
+	return id
+}
+
+func (s *socket) sendMessage(e *engine, msg []byte) (id uint16) {
+	id = e.freshID(s.ids)
 	s.uses++
-	msg := append(e.asks.room(e), f.asked...)
+	msg = append(e.asks.room(e), msg...)
 	be.PutUint16(msg, id)
 	e.asks.add(s.fd, nil, msg)
+	e.stats.Sent++
 	return id
+}
+
+// look asks a dead server whether it is back.
+func (u *upstream) look(e *engine, msg []byte) {
+	if s := u.openSocket(e); s != nil {
+		u.looking.s, u.looking.id, u.looking.sent = s, s.sendMessage(e, msg), e.now
+	}
 }
 
 func (s *socket) server() *upstream { return s.u }
@@ -126,7 +147,9 @@ func (s *socket) retire(e *engine) {
 func (s *socket) close(e *engine) {
 	delete(s.u.retired, s)
 	if s.fd >= 0 {
-		e.asks.flush(e) // what is queued for it
+		if slices.Contains(e.asks.fds[:e.asks.n], s.fd) {
+			e.asks.flush(e)
+		}
 		e.drop(s.fd)
 		s.fd = -1
 	}
@@ -142,21 +165,29 @@ func (s *socket) ready(e *engine, _ uint32) {
 		return
 	}
 	for i := range n {
-		msg := e.heard.message(i)
-		if len(msg) < headerLen {
-			e.stats.Unexpected++
-			continue
-		}
-		id := be.Uint16(msg)
-		f := s.ids[id]
-		if f == nil {
-			e.stats.Unexpected++
-			continue
-		}
-		e.replied(f, s, id, msg)
+		s.take(e, e.heard.message(i))
 		if s.fd < 0 {
 			return
 		}
+	}
+}
+
+// take handles what came from the server.
+func (s *socket) take(e *engine, msg []byte) {
+	if len(msg) < headerLen {
+		e.stats.Unexpected++
+		return
+	}
+	id := be.Uint16(msg)
+	f := s.ids[id]
+	look := &s.u.looking
+	switch {
+	case f != nil:
+		e.replied(f, s, id, msg)
+	case look.s == s && look.id == id && s.u.health.dead():
+		s.u.health.answered(e.now - look.sent)
+	default:
+		e.stats.Unexpected++
 	}
 }
 
