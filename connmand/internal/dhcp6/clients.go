@@ -195,7 +195,7 @@ func (c *client) sent(err error) {
 	if c.failing.IsZero() {
 		c.failing = c.now()
 	}
-	if !c.warned && c.now().Sub(c.failing) > linkReady {
+	if !c.warned && !c.ended && c.now().Sub(c.failing) > linkReady {
 		c.warned = true
 		c.log.Warn("cannot send DHCPv6 message", "error", err)
 	}

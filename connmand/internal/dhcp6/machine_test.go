@@ -373,6 +373,20 @@ func TestRefusedRequests(t *testing.T) {
 	}
 }
 
+// RFC 8415, 21.4: an association whose times make no sense is no part of the
+// message, which counts otherwise.
+func TestTimesOutOfOrder(t *testing.T) {
+	s := bind(t)
+	s.server = func(q sent) [][]byte {
+		bad := associationBytes(testID.iaid, 2, 1, give(addrTwo, 600, 600))
+		b := appendOption(appendReply(response, q.xid(), testDUID, serverOne, testID.iaid), optIANA, bad...)
+		return [][]byte{appendOption(b, optIANA, associationBytes(testID.iaid, 0, 0, hour(addrOne))...)}
+	}
+	s.run(16 * time.Minute)
+	s.wantState(bound)
+	s.wantLease(addrOne)
+}
+
 // A server that does not keep what it advertised is the second choice.
 func TestServerThatGivesNothing(t *testing.T) {
 	s := newSim(t, func(q sent) [][]byte {

@@ -169,7 +169,8 @@ func (r *reply) read(o option) (err error) {
 		r.preference = o.value[0]
 	case optIANA, optIAPD:
 		var a association
-		if a, err = parseAssociation(o.value, o.code == optIAPD); err == nil {
+		if a, err = parseAssociation(o.value, o.code == optIAPD); err == nil && (a.t1 <= a.t2 || a.t2 == 0) {
+			// One with T1 after T2 counts as if it were not there (RFC 8415, 21.4).
 			r.associations = append(r.associations, a)
 		}
 	}
@@ -209,9 +210,6 @@ func parseAssociation(b []byte, delegation bool) (association, error) {
 	list, err := parseOptions(b[12:])
 	if err != nil {
 		return association{}, err
-	}
-	if a.t1 > a.t2 && a.t2 > 0 {
-		return association{}, fmt.Errorf("T1 of %d s is later than T2 of %d s", a.t1, a.t2)
 	}
 	for _, o := range list {
 		switch o.code {
