@@ -465,6 +465,35 @@ func TestNameserversOfTheUser(t *testing.T) {
 	})
 }
 
+// Multicast DNS is in use when it is wanted and the resolver can do it.
+func TestMulticastDNS(t *testing.T) {
+	inWorld(t, defaults(), func(w *world) {
+		w.online("eth0", "10.0.0.7/24", "10.0.0.1")
+		s := w.service("eth0")
+		set := func(want bool) func() {
+			return func() {
+				if err := s.SetMDNS(want); err != nil {
+					t.Error(err)
+				}
+			}
+		}
+		w.do(set(true))
+		w.sleep(dnsInterval)
+		if !w.dns[0].MDNS || s.MDNS() {
+			t.Fatalf("resolver got %+v, in use %v", w.dns[0], s.MDNS())
+		}
+		w.do(func() { w.m.SetMulticastDNS(true) })
+		if !s.MDNS() {
+			t.Fatal("not in use although the resolver can")
+		}
+		w.do(set(false))
+		w.sleep(dnsInterval)
+		if w.dns[0].MDNS || s.MDNS() {
+			t.Fatalf("resolver got %+v, in use %v", w.dns[0], s.MDNS())
+		}
+	})
+}
+
 func TestStopTakesBackWhatWasConfigured(t *testing.T) {
 	inWorld(t, defaults(), func(w *world) {
 		w.online("eth0", "10.0.0.7/24", "10.0.0.1")
