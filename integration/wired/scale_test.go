@@ -273,42 +273,49 @@ func (w *world) netlinkTable() (rows [][]string) {
 }
 
 // TestCarrierFlaps pulls and plugs a cable 2,000 times: nothing grows, and the
-// machine is online at the end.
+// machine is online at the end. What leaks grows each time; the runtime's stacks
+// and the pages that its heap touches grow to their size, which takes some
+// thousand flaps more on some days.
 func TestCarrierFlaps(t *testing.T) {
+	const (
+		flaps     = 2000
+		rounds    = 5
+		megabytes = 0.25
+		calm      = 10 * time.Second // by then the daemon has given back what work took
+	)
 	w := newWorld(t, 1, nil)
 	w.startOnline()
-	flap := func(times int) {
+	flap := func(times int) spent {
 		for range times {
 			must(t, w.Unplug())
 			must(t, w.Plug())
 		}
 		w.untilState(0, "online")
 		w.until("connected", w.allConnected)
+		watch(calm)
+		return usage(t, w.daemon.Pid())
 	}
-	watch(9 * time.Second) // the memory that starting took has been given back
-	flap(500)              // whatever is made once is made now
-	before := w.atRest()
-	flap(1500)
-	after := w.atRest()
-	const megabytes = 1 // what the runtime's threads and free memory vary by
-	if after.fds > before.fds || after.threads > 30 || after.anonymous > before.anonymous+megabytes {
-		t.Errorf("descriptors, threads, MB: %d, %d, %.2f after 500 flaps and %d, %d, %.2f after 2,000",
-			before.fds, before.threads, before.anonymous, after.fds, after.threads, after.anonymous)
+	before := flap(flaps / 4) // whatever is made once is made now
+	for round := 1; ; round++ {
+		after := flap(flaps)
+		t.Logf("round %d: descriptors, threads, MB: %d, %d, %.2f before and %d, %d, %.2f after",
+			round, before.fds, before.threads, before.anonymous, after.fds, after.threads, after.anonymous)
+		if after.fds > before.fds || after.threads > 20 {
+			t.Error("descriptors or threads are left over")
+		}
+		if after.anonymous <= before.anonymous+megabytes {
+			break
+		}
+		if round == rounds {
+			t.Fatal("memory grows")
+		}
+		before = after
 	}
-	t.Logf("descriptors, threads, MB: %d, %d, %.2f after 500 flaps and %d, %d, %.2f after 2,000",
-		before.fds, before.threads, before.anonymous, after.fds, after.threads, after.anonymous)
 	flapped := w.goroutines()
 	w.startOnline()
 	if fresh := w.goroutines(); flapped > fresh+2 { // work under way just then
-		t.Errorf("%d goroutines after 2,000 flaps, %d without", flapped, fresh)
+		t.Errorf("%d goroutines after the flaps, %d without", flapped, fresh)
 	}
-}
-
-// atRest is what the daemon uses when it has done what was due.
-func (w *world) atRest() spent {
-	w.t.Helper()
-	watch(3 * time.Second)
-	return usage(w.t, w.daemon.Pid())
 }
 
 // goroutines ends the daemon by the signal upon which every Go program prints
