@@ -1,17 +1,20 @@
 package main
 
 import (
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/creack/pty"
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
 
 	"net.connman/connmanctl/internal/command"
 	"net.connman/connmanctl/internal/lab"
@@ -170,6 +173,42 @@ func TestConsoleKeys(t *testing.T) {
 		c.typeIn("\x04")
 		c.expectEnd(command.Worked)
 	})
+}
+
+// TestConsoleTerminated: who is told to end gives the terminal back as it was.
+func TestConsoleTerminated(t *testing.T) {
+	w := newWorld(t)
+	modes := func(c *console) uint32 {
+		t.Helper()
+		termios, err := unix.IoctlGetTermios(int(c.tty.Fd()), unix.TCGETS)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return termios.Lflag & (unix.ECHO | unix.ICANON | unix.ISIG)
+	}
+	c := openConsole(t, w.Bus)
+	c.expect(prompt)
+	if got := modes(c); got != 0 {
+		t.Errorf("at the prompt the terminal has the modes %#x", got)
+	}
+	slave, err := os.OpenFile(fmt.Sprintf("/proc/%d/fd/0", c.pid), os.O_RDWR|syscall.O_NOCTTY, 0) // or it hangs up
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Kill(c.pid, syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	late := time.After(patience)
+	for modes(c) != unix.ECHO|unix.ICANON|unix.ISIG {
+		select {
+		case <-c.text:
+		case <-time.After(time.Millisecond):
+		case <-late:
+			t.Fatalf("afterwards it has the modes %#x", modes(c))
+		}
+	}
+	slave.Close()
+	c.expectEnd(command.Worked)
 }
 
 // TestConsoleSuspends: Ctrl-Z gives the terminal back as it was until the shell

@@ -5,8 +5,10 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"os/signal"
 	"slices"
 	"strings"
+	"syscall"
 
 	"net.connman/connmanctl/internal/agent"
 	"net.connman/connmanctl/internal/command"
@@ -73,7 +75,19 @@ func (sh *shell) open(conn *bus.Conn) error {
 	}
 	sh.reader = t
 	names.follow(t.Stderr())
+	sh.leaveWhenTold()
 	return nil
+}
+
+// leaveWhenTold leaves at the signals that would otherwise end the process with
+// the terminal as readline wants it.
+func (sh *shell) leaveWhenTold() {
+	told := make(chan os.Signal, 1)
+	signal.Notify(told, syscall.SIGTERM, syscall.SIGHUP)
+	go func() {
+		<-told
+		sh.loop.Post("signal", sh.loop.Quit)
+	}()
 }
 
 // read posts the lines to the loop, one at a time.
