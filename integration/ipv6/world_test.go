@@ -119,7 +119,8 @@ func (w *world) radvd(host *lab.Host, config string) *lab.Process {
 	w.t.Helper()
 	program := filepath.Join(os.Getenv("CONNMAN_REFERENCE"), "radvd/usr/sbin/radvd")
 	must(w.t, host.WriteFile("/etc/radvd.conf", config))
-	p, err := host.Start(exec.Command(program, "-n", "-C", "/etc/radvd.conf", "-p", "/run/radvd.pid", "-m", "stderr"))
+	pid := fmt.Sprintf("/run/radvd.%d.pid", time.Now().UnixNano()) // one that was killed keeps its own for a moment
+	p, err := host.Start(exec.Command(program, "-n", "-C", "/etc/radvd.conf", "-p", pid, "-m", "stderr"))
 	must(w.t, err)
 	return p
 }
