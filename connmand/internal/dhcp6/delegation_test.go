@@ -50,7 +50,7 @@ func router(s sent) [][]byte {
 }
 
 // delegated brings a machine that wants both to a lease of both for an hour.
-func delegated(t *testing.T) *sim {
+func delegated(t testing.TB) *sim {
 	t.Helper()
 	s := newSim(t, router)
 	s.m.wants = both
@@ -206,25 +206,27 @@ func TestPrefixAlone(t *testing.T) {
 func TestPrefixOfAnEarlierLease(t *testing.T) {
 	for _, test := range []struct {
 		name     string
+		earlier  func(testing.TB) *sim
 		server   func(sent) [][]byte
 		prefixes []netip.Prefix
 		want     []kind
 	}{
-		{"good", router, []netip.Prefix{prefixOne}, []kind{rebind}},
-		{"silence", silent, []netip.Prefix{prefixOne}, []kind{rebind, rebind, rebind, rebind}},
-		{"renumbered", func(q sent) [][]byte {
+		{"good", delegated, router, []netip.Prefix{prefixOne}, []kind{rebind}},
+		{"silence", delegated, silent, []netip.Prefix{prefixOne}, []kind{rebind, rebind, rebind, rebind}},
+		{"renumbered", delegated, func(q sent) [][]byte {
 			return [][]byte{q.answer(response, serverTwo, delegate(prefixOne, 0, 0), hourOf(prefixTwo))}
 		}, []netip.Prefix{prefixTwo}, []kind{rebind}},
-		{"forgotten", func(q sent) [][]byte {
+		{"forgotten", delegated, func(q sent) [][]byte {
 			if q.kind() != rebind {
 				return router(q)
 			}
 			none := appendOption(associationBytes(testID.iaid, 0, 0), optStatus, statusBytes(noBinding)...)
 			return [][]byte{appendOption(q.answer(response, serverOne, hour(addrOne)), optIAPD, none...)}
 		}, []netip.Prefix{prefixOne}, []kind{rebind, request}},
+		{"of an address alone", bind, router, []netip.Prefix{prefixOne}, []kind{rebind}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			held := delegated(t).kept
+			held := test.earlier(t).kept
 			s := newSim(t, test.server)
 			s.m.wants, s.now = both, epoch.Add(time.Minute)
 			s.step(begin{last: addrOne, held: held})

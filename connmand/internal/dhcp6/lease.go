@@ -54,11 +54,6 @@ func (l *lease) hasAddress(a netip.Addr) bool {
 	return slices.Contains(l.bindings(), addressBinding(a))
 }
 
-// delegates reports whether a prefix is among what the lease gives.
-func (l *lease) delegates() bool {
-	return slices.ContainsFunc(l.leased, func(b leased) bool { return b.delegated })
-}
-
 // nextEnd is when the next of the times is over; zero is never.
 func (l *lease) nextEnd() (at time.Time) {
 	for _, b := range l.leased {

@@ -19,7 +19,7 @@ const (
 	soliciting       // looks for a server
 	requesting       // asks one server for what it advertised
 	confirming       // asks whether the addresses of an earlier lease are still good here
-	verifying        // the same of an earlier lease with prefixes, which is rebound for that
+	verifying        // the same where prefixes are wanted, too: the earlier lease is rebound for that
 	bound            // uses the lease
 	renewing         // uses it and asks its server for more time
 	rebinding        // uses it and asks all servers for more time
@@ -190,7 +190,7 @@ func (m *machine) begin(now time.Time, e begin) {
 	if e.onLink {
 		m.show(now)
 	}
-	if m.held.delegates() { // RFC 8415, 18.2.12: a Confirm is for addresses alone
+	if m.wants.prefixes { // RFC 8415, 18.2.12: a Confirm is for addresses alone
 		m.enter(now, verifying)
 	} else {
 		m.enter(now, confirming)
