@@ -17,7 +17,8 @@ import (
 )
 
 // Forwarders are name servers beside connmand's: caching, and asking one other
-// server for what they don't know.
+// server for what they don't know. Their caches and threads are as many as their
+// authors chose: a larger cache makes dnsmasq slower where names are new.
 var (
 	dnsmasq = lab.Manager{Name: "dnsmasq", Path: "/usr/sbin/dnsmasq"}
 	unbound = lab.Manager{Name: "unbound", Path: filepath.Join(os.Getenv("CONNMAN_REFERENCE"), "unbound/usr/sbin/unbound")}
@@ -26,8 +27,7 @@ var (
 // quietConnman has connmand, ours or the original, not look for the Internet.
 const quietConnman = "[General]\nOnlineCheckMode=none\nEnableOnlineCheck=false\n"
 
-// forwardAll has unbound forward everything, without checking signatures. One
-// thread does best where the load's source needs a processor, too.
+// forwardAll has unbound forward everything, without checking signatures.
 const forwardAll = `server:
 	chroot: ""
 	directory: "/run"
@@ -39,7 +39,6 @@ const forwardAll = `server:
 	access-control: 127.0.0.0/8 allow
 	module-config: "iterator"
 	local-zone: "test." nodefault
-	num-threads: 1
 forward-zone:
 	name: "."
 	forward-addr: %s
@@ -108,7 +107,7 @@ func (s *dnsStage) startForwarder() (err error) {
 	cmd := exec.Command(unbound.Path, "-d", "-c", "/etc/unbound-bench.conf")
 	if s.manager.Name == dnsmasq.Name {
 		cmd = exec.Command(dnsmasq.Path, "-k", "-C", "/dev/null", "-u", "root", "-R", "-h", "-x", "/run/dnsmasq.pid",
-			"-S", s.at.Addr().String(), "--listen-address=127.0.0.1", "--bind-interfaces", "-c", "10000")
+			"-S", s.at.Addr().String(), "--listen-address=127.0.0.1", "--bind-interfaces")
 	} else if err := h.WriteFile("/etc/unbound-bench.conf", fmt.Sprintf(forwardAll, s.at.Addr())); err != nil {
 		return err
 	}
