@@ -5,7 +5,6 @@ package ipv6
 import (
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -135,11 +134,13 @@ func TestFlappingLink(t *testing.T) {
 	w.waitState("ready")
 	w.waitAddress(slaac)
 	memory, files := w.rss(), w.files()
+	pace := time.NewTicker(10 * time.Millisecond)
+	defer pace.Stop()
 	for range flaps {
 		must(t, w.port.Down())
-		time.Sleep(rand.N(20 * time.Millisecond))
+		<-pace.C
 		must(t, w.port.Up())
-		time.Sleep(rand.N(20 * time.Millisecond))
+		<-pace.C
 	}
 	w.waitAddress(slaac)
 	w.waitState("ready")

@@ -52,7 +52,7 @@ func (h *Host) StartBus() (*Bus, error) {
 	if err != nil {
 		return nil, err
 	}
-	err = Eventually(5*time.Second, func() error {
+	err = Eventually(30*time.Second, func() error {
 		select {
 		case <-p.Done():
 			return errors.New("dbus-daemon ended")

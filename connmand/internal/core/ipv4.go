@@ -145,6 +145,7 @@ func (v *ipv4) use(config netcfg.IPConfig) {
 		if !v.state.Connected() {
 			v.setState(Ready, "address in place")
 		}
+		v.s.ipv6.follow6to4()
 		if changed {
 			v.s.mark(PropIPv4)
 			v.s.addressChanged()
@@ -162,6 +163,7 @@ func (v *ipv4) drop(reason string) {
 	v.s.applied.waiting = nil
 	v.s.applyLink(nil)
 	v.setState(Configuration, reason)
+	v.s.ipv6.follow6to4()
 }
 
 // stop ends the protocols, the address stays until the link is told.

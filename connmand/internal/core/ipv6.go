@@ -29,6 +29,8 @@ type ipv6 struct {
 	lease     *Lease6
 	leasedAt  time.Time // when lease was reported
 
+	tunnel sixToFour
+
 	awaits   map[netip.Addr]func()
 	verdicts map[netip.Addr]bool // false: another machine has the address
 }
@@ -38,8 +40,7 @@ func (v *ipv6) init(s *Service) {
 	v.state = Idle
 }
 
-// method is the one that settings ask for. 6to4 is auto while its tunnel is not
-// there.
+// method is the one that settings ask for. 6to4 is a case of auto.
 func (v *ipv6) method() IPv6Method {
 	settings := v.s.settings.IPv6
 	switch settings.Method {
@@ -222,6 +223,7 @@ func (v *ipv6) update(reason string) {
 	}
 	v.s.applyLink(nil) // what fails is tried again; addresses are waited for
 	v.awaitAddresses()
+	v.follow6to4()
 	v.conclude(reason)
 }
 
@@ -277,11 +279,7 @@ func (v *ipv6) leased(a netip.Addr) bool {
 
 // conclude makes the state what the addresses say.
 func (v *ipv6) conclude(reason string) {
-	config := v.config()
-	shown := netcfg.IPConfig{Address: v.best(config.addrs)}
-	if len(config.gateways) > 0 {
-		shown.Gateway = config.gateways[0]
-	}
+	shown := v.inUse()
 	changed := !shown.Equal(v.shown)
 	v.shown = shown
 	switch usable := shown.Address.IsValid(); {
@@ -294,6 +292,19 @@ func (v *ipv6) conclude(reason string) {
 		v.s.mark(PropIPv6)
 		v.s.addressChanged()
 	}
+}
+
+// inUse is what to show.
+func (v *ipv6) inUse() netcfg.IPConfig {
+	if v.tunnel.ready {
+		return netcfg.IPConfig{Address: v.tunnel.address(), Gateway: relay6to4}
+	}
+	config := v.config()
+	shown := netcfg.IPConfig{Address: v.best(config.addrs)}
+	if len(config.gateways) > 0 {
+		shown.Gateway = config.gateways[0]
+	}
+	return shown
 }
 
 // best is the address to show: the first that is unique, one that is not
@@ -319,6 +330,7 @@ func (v *ipv6) stop(release bool) {
 		v.discovery = nil
 	}
 	v.stopDHCP(release)
+	v.closeTunnel()
 	for _, cancel := range v.awaits {
 		cancel()
 	}

@@ -86,21 +86,25 @@ func (o *onlineCheck) probe() {
 	o.timer = nil
 	s, urls := o.s, o.s.m.cfg.OnlineCheck
 	round := []*probe{}
-	add := func(family *State, name, url string, source netip.Addr) {
+	add := func(family *State, name, url string, link Link, source netip.Addr) {
 		if !family.Connected() || !source.IsValid() {
 			return
 		}
 		round = append(round, &probe{family: family, name: name, req: ProbeRequest{
-			Link:           s.Device().Link,
+			Link:           link,
 			URL:            url,
 			Source:         source,
 			Nameservers:    s.Nameservers(),
 			ConnectTimeout: urls.ConnectTimeout,
 		}})
 	}
-	add(&s.ipv4.state, "ipv4", urls.IPv4URL, s.ipv4.config.Address.Addr())
-	if s.ipv6.routable() {
-		add(&s.ipv6.state, "ipv6", urls.IPv6URL, s.ipv6.shown.Address.Addr())
+	link := s.Device().Link
+	add(&s.ipv4.state, "ipv4", urls.IPv4URL, link, s.ipv4.config.Address.Addr())
+	switch {
+	case s.ipv6.tunnel.ready:
+		add(&s.ipv6.state, "ipv6", urls.IPv6URL, s.ipv6.tunnel.link, s.ipv6.shown.Address.Addr())
+	case s.ipv6.routable():
+		add(&s.ipv6.state, "ipv6", urls.IPv6URL, link, s.ipv6.shown.Address.Addr())
 	}
 	o.probes = slices.Clone(round)
 	for _, p := range round {

@@ -33,6 +33,10 @@ type Links interface {
 	// AwaitAddress tells once whether an address of the link can be used, when
 	// the kernel knows: unique is false when another machine has it.
 	AwaitAddress(index int, addr netip.Addr, done func(unique bool)) (cancel func())
+	// Open6to4 brings up a link that carries IPv6 in IPv4 packets from local, in
+	// the place of the one there was (RFC 3056); done hears which, unless close
+	// comes before. close takes it away.
+	Open6to4(local netip.Addr, done func(Link, error)) (close func())
 	// SetUp brings the link administratively up or down.
 	SetUp(index int, up bool, done func(error))
 }

@@ -168,7 +168,11 @@ func (s *Service) IPv4Configuration() IPv4Settings {
 // IPv6 returns the method in use and, while the service is connected, the
 // configuration in use.
 func (s *Service) IPv6() (method IPv6Method, config netcfg.IPConfig, connected bool) {
-	return s.ipv6.method(), s.ipv6.shown, s.ipv6.state.Connected()
+	method = s.ipv6.method()
+	if s.ipv6.tunnel.ready {
+		method = IPv6To4
+	}
+	return method, s.ipv6.shown, s.ipv6.state.Connected()
 }
 
 // IPv6Configuration returns the IPv6 settings.

@@ -237,6 +237,9 @@ type fakeLinks struct {
 	awaits  map[netip.Addr]func(bool)
 
 	ipv6Done map[int]func(error) // of the last SetIPv6 with one
+
+	tunnel     netip.Addr // the end of the tunnel that there is
+	tunnelDone func(Link, error)
 }
 
 func (f *fakeLinks) Apply(index int, want netcfg.LinkConfig, done func(error)) {
@@ -248,7 +251,9 @@ func (f *fakeLinks) Apply(index int, want netcfg.LinkConfig, done func(error)) {
 	if err == nil {
 		f.configs[index] = want
 	}
-	f.w.loop.Post("applied", func() { done(err) })
+	if done != nil {
+		f.w.loop.Post("applied", func() { done(err) })
+	}
 }
 
 func (f *fakeLinks) Observed(index int) netcfg.LinkConfig { return f.configs[index] }
@@ -283,6 +288,19 @@ func (f *fakeLinks) verdict(addr netip.Addr, unique bool) {
 		done(unique)
 	}
 }
+
+func (f *fakeLinks) Open6to4(local netip.Addr, done func(Link, error)) func() {
+	f.tunnel, f.tunnelDone = local, done
+	return func() {
+		if f.tunnel == local {
+			f.tunnel, f.tunnelDone = netip.Addr{}, nil
+			delete(f.configs, tunnelIndex)
+		}
+	}
+}
+
+// tunnelIndex is the tunnel's interface index.
+const tunnelIndex = 99
 
 func (f *fakeLinks) SetUp(_ int, _ bool, done func(error)) { done(nil) }
 

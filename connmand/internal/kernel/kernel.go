@@ -122,6 +122,7 @@ var (
 	ErrNotFound   = errors.New("not there")
 	ErrPermission = errors.New("no permission")
 	ErrNoIPv6     = errors.New("IPv6 is switched off in the kernel")
+	ErrNoTunnel   = errors.New("the kernel has no tunnels of IPv6 in IPv4 (module sit)")
 )
 
 // Kernel is what this package offers; [Netlink] is the real one.
@@ -153,6 +154,12 @@ type Kernel interface {
 	SetUp(index int, up bool) error
 	// SetMTU sets the largest packet, in bytes.
 	SetMTU(index int, mtu int) error
+	// AddTunnel makes a link that sends IPv6 packets in IPv4 packets from local
+	// to where their addresses say (6to4, RFC 3056), or to the IPv4 address in
+	// their gateway's. It fails with ErrNoTunnel if the kernel has no such.
+	AddTunnel(name string, local netip.Addr) (index int, err error)
+	// DelLink deletes a virtual link.
+	DelLink(name string) error
 	// SetSysctl writes a per-interface setting, such as IPv6's "accept_ra".
 	SetSysctl(f Family, link, key, value string) error
 	// Sysctl reads a per-interface setting. "all" and "default" are links here.

@@ -41,6 +41,7 @@ type Table struct {
 	synced   bool    // the first snapshot is there
 	awaits   []*await
 
+	tunnels  *loop.Queue // opens and closes them, one after the other
 	requests *loop.Queue // what is asked of the kernel, all links' in one line
 }
 
@@ -54,7 +55,7 @@ type link struct {
 
 // New returns a table that is empty until Deliver brings a snapshot.
 func New(l *loop.Loop, k kernel.Kernel, log *slog.Logger) *Table {
-	return &Table{loop: l, kernel: k, log: log, links: make(map[int]*link), requests: loop.NewQueue(l, requestPlaces)}
+	return &Table{loop: l, kernel: k, log: log, links: make(map[int]*link), requests: loop.NewQueue(l, requestPlaces), tunnels: loop.NewQueue(l, 1)}
 }
 
 // Watch calls observe for every link that there is and then for every event, in

@@ -227,6 +227,31 @@ func (k *Kernel) SetMTU(index int, mtu int) error {
 	})
 }
 
+// AddTunnel implements [kernel.Kernel].
+func (k *Kernel) AddTunnel(name string, local netip.Addr) (index int, err error) {
+	err = k.request(fmt.Sprintf("add tunnel %s from %s", name, local), func() error {
+		k.next++
+		index = k.next
+		k.links[index] = kernel.Link{Index: index, Name: name, Kind: "sit", MTU: 1480}
+		k.tell(kernel.LinkChanged{Link: k.links[index]})
+		return nil
+	})
+	return index, err
+}
+
+// DelLink implements [kernel.Kernel].
+func (k *Kernel) DelLink(name string) error {
+	return k.request("delete link "+name, func() error {
+		for index, l := range k.links {
+			if l.Name == name {
+				k.removeLink(index)
+				return nil
+			}
+		}
+		return kernel.ErrNoLink
+	})
+}
+
 // SetSysctl implements [kernel.Kernel].
 func (k *Kernel) SetSysctl(f kernel.Family, link, key, value string) error {
 	return k.request(fmt.Sprintf("set %s %s of %s to %s", f, key, link, value), func() error {

@@ -46,6 +46,10 @@ func (k *Kernel) SetCarrier(index int, on bool) {
 func (k *Kernel) RemoveLink(index int) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	k.removeLink(index)
+}
+
+func (k *Kernel) removeLink(index int) {
 	delete(k.links, index)
 	k.addrs = slices.DeleteFunc(slices.Clone(k.addrs), func(a kernel.Addr) bool { return a.Index == index })
 	k.forget(func(r kernel.Route) bool { return r.Index == index })
