@@ -234,10 +234,13 @@ func (c *Conn) flush() {
 	}
 }
 
+// maxReuse is how large a buffer is kept from one turn for the next, in bytes.
+const maxReuse = 64 << 10
+
 // reuse empties a buffer for the next turn, unless it grew so large that it
 // should rather be freed.
 func reuse(b []byte) []byte {
-	if cap(b) > 64<<10 {
+	if cap(b) > maxReuse {
 		return nil
 	}
 	return b[:0]

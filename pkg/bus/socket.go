@@ -233,7 +233,8 @@ type writer struct {
 	idle    sync.WaitGroup
 }
 
-// send takes over b's contents but not b.
+// send takes over b's contents, and b itself if it is larger than maxReuse: then
+// the caller must not touch it again.
 func (w *writer) send(b []byte) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -254,7 +255,11 @@ func (w *writer) send(b []byte) error {
 		w.err = errors.New("the bus does not read what we send")
 		return w.err
 	}
-	w.backlog = append(w.backlog, b...)
+	if len(w.backlog) == 0 && cap(b) > maxReuse {
+		w.backlog = b
+	} else {
+		w.backlog = append(w.backlog, b...)
+	}
 	if !w.busy {
 		w.busy = true
 		w.idle.Go(w.drain)

@@ -48,7 +48,11 @@ func TestWriterKeepsOrderBehindASlowBus(t *testing.T) {
 	w := newWriter(t, ours)
 	var want bytes.Buffer
 	for i := range 3000 {
-		chunk := bytes.Repeat([]byte{byte(i)}, 1000)
+		size := 1000
+		if i%100 == 7 {
+			size = 3 * maxReuse // more than is copied
+		}
+		chunk := bytes.Repeat([]byte{byte(i)}, size)
 		want.Write(chunk)
 		if err := w.send(chunk); err != nil {
 			t.Fatal(err)
