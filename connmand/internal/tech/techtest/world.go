@@ -154,7 +154,8 @@ func (s silence) SetUp(_ int, _ bool, done func(error)) {
 func (s silence) SetIPv6(_ int, _ netcfg.IPv6Link, done func(error)) {
 	s.Apply(0, netcfg.LinkConfig{}, done)
 }
-func (silence) AwaitAddress(int, netip.Addr, func(bool)) func() { return func() {} }
+func (silence) AwaitAddress(int, netip.Addr, func(bool)) func()    { return func() {} }
+func (silence) Open6to4(netip.Addr, func(core.Link, error)) func() { return func() {} }
 
 func (s silence) Start(core.DHCPRequest, func(core.DHCPEvent)) core.DHCP4Client { return client{} }
 
