@@ -120,8 +120,12 @@ func (w *world) words(line string) []string {
 // place only.
 func (w *world) startVPN() {
 	w.t.Helper()
-	const libraries = "/usr/lib/x86_64-linux-gnu"
 	peer := filepath.Join(os.Getenv("CONNMAN_REFERENCE"), "connman-vpn")
+	plugins, _ := filepath.Glob(filepath.Join(peer, "usr/lib/*/connman"))
+	if len(plugins) != 1 {
+		w.t.Fatalf("the reference's VPN daemon is not below %s", peer)
+	}
+	libraries := strings.TrimPrefix(filepath.Dir(plugins[0]), peer)
 	must(w.t, w.Machine.WriteFile("/var/lib/connman-vpn/office.config", vpnConnections))
 	must(w.t, w.Machine.Do(func() error {
 		return unix.Mount("overlay", libraries, "overlay", unix.MS_RDONLY, "lowerdir="+peer+libraries+":"+libraries)
