@@ -162,6 +162,7 @@ func TestLeaseOfAnotherLink(t *testing.T) {
 		w.radvd(w.gateway, managed)
 		w.start("-d", "connmand/internal/dhcp6/*")
 		w.waitAddress(given1)
+		w.waitState("ready") // services are remembered from then on
 		must(w.t, w.port.Down())
 		w.waitNoAddress()
 		p.Kill()

@@ -3,6 +3,7 @@
 package ipv6
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -77,7 +78,7 @@ func (s *scripted) serve() {
 }
 
 func (s *scripted) send(b []byte, to *net.UDPAddr) {
-	if _, err := s.conn.WriteToUDP(b, to); err != nil {
+	if _, err := s.conn.WriteToUDP(b, to); err != nil && !errors.Is(err, net.ErrClosed) {
 		s.w.t.Errorf("cannot answer: %v", err)
 	}
 }
