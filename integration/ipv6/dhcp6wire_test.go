@@ -245,7 +245,8 @@ func TestUselessAnswersDoNotSpin(t *testing.T) {
 }
 
 // Garbage in masses on the client's port, while it listens: the daemon answers
-// meanwhile, uses little, and the lease comes when the server speaks.
+// meanwhile, uses little, and the lease comes when the server speaks. Unlike
+// advertisements, what is for the port cannot be told apart by the kernel.
 func TestGarbageOnTheClientPort(t *testing.T) {
 	w := newWorld(t)
 	s := w.script(silent)
@@ -269,7 +270,7 @@ func TestGarbageOnTheClientPort(t *testing.T) {
 	}
 	used, grown := w.cpu()-cpu, w.rss()-memory
 	t.Logf("%d messages: %v of processor time, %d KiB more", count, used, grown)
-	if used > floodCPU || grown > floodGrowth {
+	if used > 2*floodCPU || grown > floodGrowth {
 		t.Errorf("%v of processor time, %d KiB more", used, grown)
 	}
 	if strings.Count(w.log(), "\n") > 100 {
