@@ -71,6 +71,9 @@ func list(text string) []string {
 }
 
 func bench(runs int, only, names []string) error {
+	if _, err := lab.TakePrecedence(); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+	}
 	var errs []error
 	for _, g := range groups {
 		g.scenarios = slices.DeleteFunc(slices.Clone(g.scenarios), func(s scenario) bool {

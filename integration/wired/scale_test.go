@@ -166,12 +166,23 @@ func (w *world) queued() map[string]time.Duration {
 
 // TestManyLinksAtOnce plugs in 50, 200 and 500 cables: every link is connected
 // and listed, the bus is answered all the while, and memory stays small.
+//
+// The bounds are absolute though the machine may be busy with other tests. So
+// this one takes precedence, and what counts of an answer's time is the
+// daemon's own: its turns, whatever it waits for, its collecting of garbage, but
+// not that the processors were taken. How long a client waits on a machine that
+// has nothing else to do is for the benchmark, which holds it against the goal.
 func TestManyLinksAtOnce(t *testing.T) {
 	const (
-		within = 20 * time.Second // on a busy machine; the benchmark compares with the peers
+		within = 20 * time.Second // the kernel alone may take 8 to tell of 1,000 ends
 		beyond = 50 * time.Millisecond
 		rss    = 20 // MB
 	)
+	restore, err := lab.TakePrecedence()
+	if err != nil {
+		t.Log(err)
+	}
+	defer restore()
 	for _, links := range []int{50, 200, 500} {
 		t.Run(fmt.Sprint(links), func(t *testing.T) {
 			w := newWorld(t, links, nil)

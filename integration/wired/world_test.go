@@ -4,7 +4,6 @@ package wired
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -172,5 +171,5 @@ func withAddress(end lab.End) error {
 			return nil
 		}
 	}
-	return errors.New(end.Name() + " has no address of the router")
+	return fmt.Errorf("%s has no address of the router: %q", end.Name(), texts)
 }
