@@ -41,6 +41,9 @@ func same(t *testing.T, daemon lab.Manager) {
 		if failed != (got.Status != 0) {
 			t.Errorf("%s: status %d, printed %q and %q", s.line, got.Status, got.Stdout, got.Stderr)
 		}
+		if !strings.Contains(got.Stdout, telling[s.line]) {
+			t.Errorf("%s: printed %q and %q, without %q", s.line, got.Stdout, got.Stderr, telling[s.line])
+		}
 		want.Status, got.Status = 0, 0
 		if slices.Contains(manyCalls, s.line) && strings.HasPrefix(got.Stderr, want.Stderr) {
 			got.Stderr = want.Stderr

@@ -212,6 +212,17 @@ var manyCalls = []string{
 	"config S0 --autoconnect yes --mdns no",
 }
 
+// telling are texts that lines have to print, so that two clients that see
+// nothing are not taken for equal.
+var telling = map[string]string{
+	"technologies":   "/net/connman/technology/ethernet",
+	"services S1":    "02:77:02:00:00:01",
+	"vpnconnections": "Office",
+	"vpnconnections 192_0_2_77_office_example": "Type = wireguard",
+	"disable ethernet":                         "ethernet",
+	"help":                                     "tethering_clients",
+}
+
 // changes do something, and undo it.
 var changes = []step{
 	{line: "enable offline", until: off},
