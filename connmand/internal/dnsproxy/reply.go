@@ -96,7 +96,7 @@ func (r *reply) additional(msg []byte, off int) (end int, ok bool) {
 	for range be.Uint16(msg[10:]) {
 		rr, ok := parseRecord(msg, off)
 		switch {
-		case !ok || r.cut < len(msg) && rr.rtype == typeOPT:
+		case !ok || rr.rtype == typeOPT && (r.cut < len(msg) || msg[off] != 0):
 			return 0, false
 		case rr.rtype == typeOPT:
 			r.cut = off
