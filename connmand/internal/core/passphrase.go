@@ -171,6 +171,14 @@ func (a *access) seek(in Input, security Security) {
 	}})
 }
 
+// Learned tells the passphrase that the network itself gave. It is saved once it
+// has served.
+func (n *Network) Learned(passphrase logx.Secret) {
+	if n.service != nil {
+		n.service.access.offer(Credentials{Passphrase: passphrase})
+	}
+}
+
 // withdraw cancels a question to the user, and with it the attempt to connect.
 func (s *Service) withdraw() {
 	if ask := s.access.ask; ask != nil {

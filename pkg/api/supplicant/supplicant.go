@@ -59,17 +59,109 @@ type BSSClient struct {
 	Path        bus.ObjectPath
 }
 
+// InterfaceWPS is the name of the interface.
+const InterfaceWPS = "fi.w1.wpa_supplicant1.Interface.WPS"
+
+// The keys of a WPS dictionary.
+const (
+	WPSProcessCredentials = "ProcessCredentials" // b, write
+)
+
+// The keys of a WPSStart dictionary.
+const (
+	WPSStartRole = "Role" // s, write
+	WPSStartType = "Type" // s, write
+	WPSStartPin  = "Pin"  // s, write
+)
+
+// The keys of a WPSCredentials dictionary.
+const (
+	WPSCredentialsKey = "Key" // ay, read
+)
+
+// WPSServer implements fi.w1.wpa_supplicant1.Interface.WPS. Every method answers its call, at once or later.
+type WPSServer interface {
+	// Start replies with (output a{sv}).
+	Start(call *bus.Call, args bus.Dict)
+	// Cancel replies with ().
+	Cancel(call *bus.Call)
+}
+
+// ServeWPS offers s as fi.w1.wpa_supplicant1.Interface.WPS.
+func ServeWPS(s WPSServer) bus.Interface {
+	i := declaredWPS
+	i.Server = s
+	return i
+}
+
+var declaredWPS = bus.Interface{
+	Name: InterfaceWPS,
+	Methods: []bus.Method{
+		{
+			Name:   "Start",
+			In:     []bus.Arg{{Name: "args", Type: "a{sv}"}},
+			Out:    []bus.Arg{{Name: "output", Type: "a{sv}"}},
+			Handle: func(call *bus.Call, args []any) { call.Server().(WPSServer).Start(call, args[0].(bus.Dict)) },
+		},
+		{
+			Name:   "Cancel",
+			Handle: func(call *bus.Call, _ []any) { call.Server().(WPSServer).Cancel(call) },
+		},
+	},
+	Signals: []bus.Signal{
+		{Name: "Event", Args: []bus.Arg{{Name: "name", Type: "s"}, {Name: "args", Type: "a{sv}"}}},
+		{Name: "Credentials", Args: []bus.Arg{{Name: "credentials", Type: "a{sv}"}}},
+	},
+}
+
+// WPSStartCall is a call of fi.w1.wpa_supplicant1.Interface.WPS.Start.
+func WPSStartCall(destination string, object bus.ObjectPath, args bus.Dict) bus.MethodCall {
+	return bus.MethodCall{Destination: destination, Path: object, Interface: InterfaceWPS, Member: "Start", Args: []any{args}}
+}
+
+// WPSCancelCall is a call of fi.w1.wpa_supplicant1.Interface.WPS.Cancel.
+func WPSCancelCall(destination string, object bus.ObjectPath) bus.MethodCall {
+	return bus.MethodCall{Destination: destination, Path: object, Interface: InterfaceWPS, Member: "Cancel"}
+}
+
+// WPSClient calls fi.w1.wpa_supplicant1.Interface.WPS of one object and waits for the answers. Its methods
+// are for other goroutines than the loop's.
+type WPSClient struct {
+	Conn        *bus.Conn
+	Destination string
+	Path        bus.ObjectPath
+}
+
+// Start calls the method of that name.
+func (c WPSClient) Start(ctx context.Context, args bus.Dict) (bus.Dict, error) {
+	return bus.Result[bus.Dict](c.Conn.Wait(ctx, WPSStartCall(c.Destination, c.Path, args)))
+}
+
+// Cancel calls the method of that name.
+func (c WPSClient) Cancel(ctx context.Context) error {
+	_, err := c.Conn.Wait(ctx, WPSCancelCall(c.Destination, c.Path))
+	return err
+}
+
+// EmitWPSEvent sends the signal Event of an exported object.
+func EmitWPSEvent(conn *bus.Conn, object bus.ObjectPath, name string, args bus.Dict) {
+	conn.Emit(object, InterfaceWPS, "Event", name, args)
+}
+
+// EmitWPSCredentials sends the signal Credentials of an exported object.
+func EmitWPSCredentials(conn *bus.Conn, object bus.ObjectPath, credentials bus.Dict) {
+	conn.Emit(object, InterfaceWPS, "Credentials", credentials)
+}
+
 // InterfaceInterface is the name of the interface.
 const InterfaceInterface = "fi.w1.wpa_supplicant1.Interface"
 
 // The keys of a Interface dictionary.
 const (
-	InterfaceState            = "State"            // s, read
-	InterfaceBSSs             = "BSSs"             // ao, read
-	InterfaceCurrentBSS       = "CurrentBSS"       // o, read
-	InterfaceCapabilities     = "Capabilities"     // a{sv} of Capability keys, read
-	InterfaceDisconnectReason = "DisconnectReason" // i, read
-	InterfaceAuthStatusCode   = "AuthStatusCode"   // i, read
+	InterfaceState        = "State"        // s, read
+	InterfaceBSSs         = "BSSs"         // ao, read
+	InterfaceCapabilities = "Capabilities" // a{sv} of Capability keys, read
+	InterfaceSaePwe       = "SaePwe"       // s, readwrite
 )
 
 // The keys of a Capability dictionary.

@@ -99,6 +99,14 @@ func (a *adapter) open(path bus.ObjectPath) {
 	a.scans = scans{a: a}
 	// Networks of somebody else would be joined behind our back.
 	a.b.Bus.Call(supplicant.InterfaceRemoveAllNetworksCall(a.owner, path), nil)
+	// WPA3 either way, by hunting and pecking as well as by hash-to-element; old
+	// supplicants know the first only.
+	a.b.Bus.Call(properties.PropertiesSetCall(a.owner, path, supplicant.InterfaceInterface,
+		supplicant.InterfaceSaePwe, bus.Variant{Value: "2"}), func(_ []any, err error) {
+		if err != nil {
+			a.b.Log.Debug("no hash-to-element", "interface", a.link.Name, "err", err)
+		}
+	})
 	a.getAll(path, supplicant.InterfaceInterface, func(about bus.Dict) {
 		a.update(about)
 		known, _ := bus.Lookup[[]bus.ObjectPath](about, supplicant.InterfaceBSSs)

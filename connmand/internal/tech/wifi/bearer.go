@@ -135,6 +135,7 @@ func (b *bearer) changeOwner(owner string) {
 	}
 	b.silence = []func(){
 		b.Bus.Subscribe(bus.Match{Sender: owner, Interface: supplicant.InterfaceInterface}, b.signalled),
+		b.Bus.Subscribe(bus.Match{Sender: owner, Interface: supplicant.InterfaceWPS}, b.signalled),
 		b.Bus.Subscribe(bus.Match{Sender: owner, Interface: properties.InterfaceProperties, Member: "PropertiesChanged"}, b.changed),
 	}
 	for _, index := range slices.Sorted(maps.Keys(b.links)) {
@@ -195,6 +196,8 @@ func (b *bearer) signalled(s bus.ReceivedSignal) {
 		}
 	case "ScanDone":
 		a.scanned()
+	case "Event", "Credentials":
+		a.setup(s)
 	}
 }
 

@@ -24,6 +24,8 @@ type bss struct {
 	signal  int16 // dBm
 	wpa     []string
 	rsn     []string
+	wps     bool // takes part in Wi-Fi Protected Setup
+	button  bool // whose button is pressed
 }
 
 // take takes in properties, all or those that changed. An error names what
@@ -51,6 +53,15 @@ func (b *bss) take(about bus.Dict) error {
 			b.wpa, ok = keyManagement(e.Value)
 		case supplicant.BSSRSN:
 			b.rsn, ok = keyManagement(e.Value)
+		case supplicant.BSSIEs:
+			var elements []byte
+			elements, ok = e.Value.([]byte)
+			b.wps = announcesSetup(elements)
+		case supplicant.BSSWPS:
+			var setup bus.Dict
+			setup, ok = e.Value.(bus.Dict)
+			kind, _ := bus.Lookup[string](setup, supplicant.SetupType)
+			b.button = kind == "pbc"
 		}
 		if !ok {
 			return fmt.Errorf("%s is a %T", e.Key, e.Value)

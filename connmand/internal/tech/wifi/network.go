@@ -27,7 +27,7 @@ func (n *network) refresh() {
 			Ident:    fmt.Sprintf("%x", n.a.link.HardwareAddr),
 			Group:    n.group(),
 			Name:     displayName(n.ssid),
-			Wireless: core.Wireless{SSID: n.ssid, Security: n.security},
+			Wireless: n.wireless(),
 		}, n)
 	}
 	strength := uint8(0)
@@ -35,6 +35,16 @@ func (n *network) refresh() {
 		strength = max(strength, h.strength())
 	}
 	n.core.SetStrength(strength)
+	n.core.SetWireless(n.wireless())
+}
+
+func (n *network) wireless() core.Wireless {
+	w := core.Wireless{SSID: n.ssid, Security: n.security}
+	for _, h := range n.members {
+		w.WPS = w.WPS || h.wps
+		w.WPSActive = w.WPSActive || h.button
+	}
+	return w
 }
 
 func (n *network) group() string {
@@ -70,6 +80,9 @@ type attempt struct {
 	cancel func() // the call under way
 	begun  bool   // the supplicant does something about it
 	ended  bool
+
+	inSetup     bool             // the access point is to give the credentials
+	credentials core.Credentials // to ask it with
 }
 
 // Connect implements [core.NetworkDriver].
@@ -81,6 +94,16 @@ func (n *network) Connect(c core.Credentials, done func(error)) {
 	a.scans.pause()
 	t := &attempt{n: n, done: done, cancel: func() {}}
 	a.attempt = t
+	if c.WPS {
+		t.setUp(c)
+		return
+	}
+	t.join(c)
+}
+
+// join has the supplicant join the network with what lets us in.
+func (t *attempt) join(c core.Credentials) {
+	n, a := t.n, t.n.a
 	profile, err := n.profile(c)
 	if err != nil {
 		a.b.Loop.Post("cannot connect", func() { t.tell(err) })
@@ -149,6 +172,7 @@ func (t *attempt) end() {
 		return
 	}
 	t.ended = true
+	t.endSetup()
 	t.timer.Stop()
 	t.cancel()
 	t.n.a.attempt = nil

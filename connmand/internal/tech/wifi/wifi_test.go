@@ -293,3 +293,50 @@ func TestPower(t *testing.T) {
 		})
 	})
 }
+
+// The access point gives the passphrase when its button was pressed, and that is
+// what we join with.
+func TestSetup(t *testing.T) {
+	techtest.Run(t, func(w *techtest.World) {
+		r := newRadio(w)
+		a := r.plug("wlan0")
+		a.appear(append(accessPoint("home", -50, "wpa-psk"),
+			bus.Entry{Key: "IEs", Value: []byte{0, 1, 'x', 221, 5, 0x00, 0x50, 0xf2, 0x04, 9}},
+			bus.Entry{Key: "WPS", Value: bus.Dict{{Key: "Type", Value: "pbc"}}}))
+		s := r.service()
+		if got := s.Security(); !slices.Equal(got, []string{"psk", "wps", "wps_advertising"}) {
+			t.Errorf("security %q", got)
+		}
+		for _, failure := range []func(){
+			func() { r.emit(a.path, supplicant.InterfaceWPS, "Event", "pbc-overlap", bus.Dict{}) },
+			func() {
+				r.emit(a.path, supplicant.InterfaceWPS, "Credentials", bus.Dict{{Key: "Key", Value: "a text"}})
+			},
+			func() { r.emit(a.path, supplicant.InterfaceWPS, "Credentials", bus.Dict{}) },
+			func() { time.Sleep(wpsTimeout) },
+		} {
+			w.Do(func() { s.Connect(func(error) {}) })
+			wantState(t, r, s, core.Association)
+			failure()
+			wantState(t, r, s, core.Failed)
+		}
+		w.Do(func() { s.Connect(func(error) {}) })
+		r.emit(a.path, supplicant.InterfaceWPS, "Credentials", bus.Dict{{Key: "Key", Value: []byte("from the router")}})
+		wantState(t, r, s, core.Configuration)
+		for _, profile := range a.networks {
+			if psk, _ := profile.Get("psk"); psk != "from the router" {
+				t.Errorf("joined with %v", psk)
+			}
+		}
+	})
+}
+
+// FuzzElements gives a beacon any elements.
+func FuzzElements(f *testing.F) {
+	f.Add([]byte{0, 1, 'x', 221, 4, 0x00, 0x50, 0xf2, 0x04})
+	f.Add([]byte{221, 4, 0x00, 0x50, 0xf2})
+	f.Add([]byte{221})
+	f.Add([]byte{221, 255})
+	f.Add([]byte{221, 4, 0x00, 0x50, 0xf2, 0x01})
+	f.Fuzz(func(_ *testing.T, elements []byte) { announcesSetup(elements) })
+}

@@ -1,0 +1,120 @@
+//go:build vm
+
+package wifi
+
+import (
+	"fmt"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/godbus/dbus/v5"
+)
+
+// mode is one kind of access point and what lets machines in.
+type mode struct {
+	name       string
+	config     string // of hostapd, without the SSID
+	security   string
+	passphrase string
+}
+
+const rawKey = "0123456789abcdef0123456789ABCDEF0123456789abcdef0123456789abcdef"
+
+var modes = []mode{
+	{"WEP", "wep_default_key=0\nwep_key0=\"abcde\"\n", "wep", "abcde"},
+	{"WPA", "wpa=1\nwpa_key_mgmt=WPA-PSK\nwpa_pairwise=TKIP\nwpa_passphrase=correct horse\n", "psk", "correct horse"},
+	{"WPA2 with a raw key", "wpa=2\nwpa_key_mgmt=WPA-PSK\nrsn_pairwise=CCMP\nwpa_psk=" + rawKey + "\n", "psk", rawKey},
+	{"WPA2 and WPA3", "wpa=2\nwpa_key_mgmt=WPA-PSK SAE\nrsn_pairwise=CCMP\nieee80211w=1\nwpa_passphrase=correct horse\n", "psk", "correct horse"},
+	{"WPA3 with hash-to-element", "wpa=2\nwpa_key_mgmt=SAE\nrsn_pairwise=CCMP\nieee80211w=2\nsae_pwe=1\nsae_password=correct horse\n", "psk", "correct horse"},
+	{"OWE", "wpa=2\nwpa_key_mgmt=OWE\nrsn_pairwise=CCMP\nieee80211w=2\n", "none", ""},
+}
+
+// Every kind of security, with the user's answer.
+func TestModes(t *testing.T) {
+	s := start(t)
+	for i, m := range modes {
+		t.Run(m.name, func(t *testing.T) {
+			s := s.in(t)
+			ssid := fmt.Sprintf("mode %d", i)
+			s.accessPoint("wlan1", "ssid="+ssid+"\n"+m.config)
+			path := s.path(ssid, m.security)
+			s.wantSeen(path, true)
+			args := []string{"connect", filepath.Base(string(path))}
+			if m.passphrase != "" {
+				args = append(args, "--passphrase-file", s.secretFile(m.passphrase))
+			}
+			if out, err := s.ctl(args...); err != nil {
+				t.Fatalf("connect: %q, %v", out, err)
+			}
+			s.connected(ssid, m.security)
+			must(t, s.call(path, "net.connman.Service.Remove").Err)
+		})
+	}
+}
+
+// in is the same session for a part of the test.
+func (s *session) in(t *testing.T) *session {
+	return &session{world: s.world, t: t, daemon: s.daemon}
+}
+
+// Every kind of security, by a provisioning file and without a user.
+func TestProvisioned(t *testing.T) {
+	s := start(t)
+	for i, m := range modes {
+		t.Run(m.name, func(t *testing.T) {
+			s := s.in(t)
+			ssid := fmt.Sprintf("file %d", i)
+			s.accessPoint("wlan1", "ssid="+ssid+"\n"+m.config)
+			text := "[service_x]\nType=wifi\nName=" + ssid + "\n"
+			if m.passphrase != "" {
+				text += "Passphrase=" + m.passphrase + "\n"
+			}
+			if m.security == "wep" {
+				text += "Security=wep\n"
+			}
+			must(t, s.machine.WriteFile("/var/lib/connman/x.config", text))
+			s.connected(ssid, m.security)
+			p, err := s.properties(s.path(ssid, m.security), "Service")
+			must(t, err)
+			if p["Immutable"].Value() != true {
+				t.Errorf("the service is %v", p)
+			}
+		})
+	}
+}
+
+// A network that does not tell its name is joined by it, and found again.
+func TestHidden(t *testing.T) {
+	s := start(t)
+	s.accessPoint("wlan1", pskNetwork("Cellar", "correct horse")+"ignore_broadcast_ssid=1\n")
+	hidden := dbus.ObjectPath(strings.Replace(string(s.path("", "psk")), "__", "_hidden_", 1))
+	s.wantSeen(hidden, true)
+	if out, err := s.ctl("connect", "--hidden", "Cellar", "--passphrase-file", s.secretFile("correct horse")); err != nil {
+		t.Fatalf("connect: %q, %v", out, err)
+	}
+	s.connected("Cellar", "psk")
+	s.restart()
+	s.connected("Cellar", "psk")
+}
+
+// The access point's button is pressed, so nobody is asked for a passphrase.
+func TestButton(t *testing.T) {
+	s := start(t)
+	s.accessPoint("wlan1", pskNetwork("Button", "correct horse")+
+		"ctrl_interface="+s.house.Path("/run/hostapd")+"\nwps_state=2\neap_server=1\nconfig_methods=push_button\n")
+	path := s.path("Button", "psk")
+	s.wantSeen(path, true)
+	press := exec.Command(peer("hostapd/usr/sbin/hostapd_cli"), "-p", s.house.Path("/run/hostapd"), "-i", "wlan1", "wps_pbc")
+	if out, err := s.house.Output(press); err != nil || !strings.Contains(string(out), "OK") {
+		t.Fatalf("cannot press the button: %s %v", out, err)
+	}
+	s.ctl("scan", "wifi")
+	s.eventually("the button is pressed", true, func() (any, error) {
+		p, err := s.properties(path, "Service")
+		return strings.Contains(fmt.Sprint(p["Security"]), "wps_advertising"), err
+	})
+	must(t, s.call(path, "net.connman.Service.Connect").Err)
+	s.connected("Button", "psk")
+}
