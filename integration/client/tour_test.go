@@ -219,8 +219,7 @@ var telling = map[string]string{
 	"services S1":    "02:77:02:00:00:01",
 	"vpnconnections": "Office",
 	"vpnconnections 192_0_2_77_office_example": "Type = wireguard",
-	"disable ethernet":                         "ethernet",
-	"help":                                     "tethering_clients",
+	"help": "tethering_clients",
 }
 
 // changes do something, and undo it.
