@@ -1,0 +1,193 @@
+package dnsproxy
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+)
+
+func testCache(t testing.TB, bytes int) *cache {
+	c, err := newCache(bytes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.close)
+	return c
+}
+
+// TestCacheNeverLies: whatever is put, replaced and trimmed, what comes out
+// under a key is what was last put there.
+func TestCacheNeverLies(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		c, err := newCache(minCacheBytes)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.close()
+		model := map[string][]byte{}
+		count := 0
+		for range rapid.IntRange(1, 2000).Draw(t, "steps") {
+			key := fmt.Sprintf("key%d", rapid.IntRange(0, 300).Draw(t, "key"))
+			hash := c.hash([]byte(key))
+			switch rapid.IntRange(0, 9).Draw(t, "what") {
+			case 0, 1, 2, 3:
+				count++
+				msg := bytes.Repeat([]byte{byte(count), byte(count >> 8)}, rapid.IntRange(6, 700).Draw(t, "size"))
+				ttls := make([]uint16, rapid.IntRange(0, 5).Draw(t, "ttls"))
+				c.put([]byte(key), hash, msg, ttls, uint32(count), 7, time.Second)
+				model[key] = msg
+			case 4:
+				c.remove([]byte(key), hash)
+				delete(model, key)
+			case 5:
+				if rapid.IntRange(0, 20).Draw(t, "trim") == 0 {
+					keep := rapid.IntRange(0, minCacheBytes).Draw(t, "keep")
+					c.trim(keep)
+					if c.held() > keep {
+						t.Fatalf("%d bytes after trimming to %d", c.held(), keep)
+					}
+				}
+			default:
+				e := c.get([]byte(key), hash)
+				if e == nil {
+					continue // forgetting is allowed
+				}
+				if !bytes.Equal(e.message(), model[key]) || string(e.key()) != key || e.epoch() != 7 {
+					t.Fatalf("%s: %x, want %x", key, e.message(), model[key])
+				}
+				e.used()
+			}
+			if c.held() > minCacheBytes {
+				t.Fatalf("%d bytes held", c.held())
+			}
+		}
+		found := 0
+		for key := range model {
+			if c.get([]byte(key), c.hash([]byte(key))) != nil {
+				found++
+			}
+		}
+		if found != c.names {
+			t.Fatalf("%d names found of %d", found, c.names)
+		}
+	})
+}
+
+// TestCacheKeepsWhatIsUsed while names come along that nobody asks for again.
+func TestCacheKeepsWhatIsUsed(t *testing.T) {
+	c := testCache(t, 1<<20)
+	put := func(key string) { c.put([]byte(key), c.hash([]byte(key)), make([]byte, 100), nil, 300, 1, 0) }
+	for i := range 100 {
+		put(fmt.Sprintf("hot%d", i))
+	}
+	for i := range 100_000 {
+		put(fmt.Sprintf("cold%d", i))
+		hot := fmt.Sprintf("hot%d", i%100)
+		e := c.get([]byte(hot), c.hash([]byte(hot)))
+		if e == nil {
+			t.Fatalf("%s is gone after %d others", hot, i)
+		}
+		e.used()
+	}
+	if c.names < 4000 {
+		t.Errorf("only %d names in 1 MB", c.names)
+	}
+}
+
+// TestCacheOfManyNames: the default holds the names of the benchmarks.
+func TestCacheOfManyNames(t *testing.T) {
+	c := testCache(t, DefaultCacheBytes)
+	for i := range 20_000 {
+		key := fmt.Appendf(nil, "\x06n%05d\x07example\x03com\x00\x00\x01\x00\x01\x01", i)
+		c.put(key, c.hash(key), make([]byte, len(key)+28), []uint16{40}, 300, 1, 0)
+	}
+	if c.names != 20_000 {
+		t.Errorf("%d names", c.names)
+	}
+	longest := 0
+	for _, off := range c.heads {
+		n := 0
+		for ; off != 0; n++ {
+			off = le.Uint32(c.at(off - 1))
+		}
+		longest = max(longest, n)
+	}
+	if longest > 16 {
+		t.Errorf("a chain of %d", longest)
+	}
+}
+
+// TestCacheGivesMemoryBack, to the system and not just to the collector.
+func TestCacheGivesMemoryBack(t *testing.T) {
+	r := newRig(t, oneServer())
+	fill := func() {
+		for i := range 40_000 {
+			key := fmt.Appendf(nil, "\x06n%05d\x07example\x03com\x00\x00\x01\x00\x01\x01", i)
+			f := &flight{key: key, hash: r.e.cache.hash(key), epoch: 1}
+			r.e.keep(f, make([]byte, 100), nil, 1<<20)
+		}
+	}
+	before := anonymous(t)
+	fill()
+	full := anonymous(t)
+	if held := r.e.cache.held(); held < DefaultCacheBytes*9/10 || full-before < held/2 {
+		t.Fatalf("%d bytes held, memory grew by %d", held, full-before)
+	}
+	r.e.stats.Queries += quietCount // busy
+	r.pass(quietTime)
+	if held := r.e.cache.held(); held < DefaultCacheBytes*9/10 {
+		t.Errorf("%d bytes held while busy", held)
+	}
+	r.pass(quietTime)
+	if held := r.e.cache.held(); held > keepSmall || held < keepSmall/2 {
+		t.Errorf("%d bytes held when it is quiet", held)
+	}
+	if freed := full - anonymous(t); freed < DefaultCacheBytes/2 {
+		t.Errorf("%d bytes went back to the system", freed)
+	}
+	if r.e.due != never {
+		t.Error("due, with nothing to do")
+	}
+	fill()
+	if r.e.due == never {
+		t.Error("full again, and nobody looks after it")
+	}
+}
+
+// anonymous is the memory of this process that no file backs.
+func anonymous(t *testing.T) int {
+	t.Helper()
+	b, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(b), "RssAnon:")
+	n, err := strconv.Atoi(strings.Fields(rest)[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n << 10
+}
+
+func TestCacheOff(t *testing.T) {
+	c := oneServer()
+	c.CacheBytes, c.ServeStale = -1, true
+	r := newRig(t, c)
+	for range 2 {
+		r.ask(question("www.example."))
+		a := one(t, r.asked())
+		r.reply(a, answer(t, a.Msg, "www.example. 300 IN A 192.0.2.1"))
+		one(t, r.answers())
+	}
+	r.ask(question("a.example."))
+	r.ask(question("b.example."))
+	if n := len(r.asked()); n != 2 {
+		t.Errorf("%d questions", n)
+	}
+}
