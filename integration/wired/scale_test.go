@@ -135,17 +135,24 @@ func (w *world) answers(ctx context.Context) (all []response) {
 					a.bus = took
 				}
 			}
-			var waits []time.Duration
-			for task, after := range w.queued() {
-				waits = append(waits, after-queued[task])
-			}
-			slices.Sort(waits)
-			for _, wait := range waits[max(0, len(waits)-2):] {
-				a.queued += wait
-			}
+			a.queued = w.queuedSince(queued)
 			all = append(all, a)
 		}
 	}
+}
+
+// queuedSince is how long the two threads of the daemon that had to wait the
+// longest since before have waited for a processor.
+func (w *world) queuedSince(before map[string]time.Duration) (total time.Duration) {
+	var waits []time.Duration
+	for task, now := range w.queued() {
+		waits = append(waits, now-before[task])
+	}
+	slices.Sort(waits)
+	for _, wait := range waits[max(0, len(waits)-2):] {
+		total += wait
+	}
+	return total
 }
 
 // queued is how long each thread of the daemon has waited for a processor: the
