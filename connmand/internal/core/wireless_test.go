@@ -402,3 +402,29 @@ func TestCheckPassphrase(t *testing.T) {
 		}
 	}
 }
+
+// slow is a device that takes its time to be switched on.
+type slow struct{ w *world }
+
+func (s slow) SetPowered(_ bool, done func(error)) {
+	s.w.loop.After("slow device", 2*powerTimeout, func() { done(nil) })
+}
+
+// Who waits for a slow device is told after a while, but it is on in the end.
+func TestSlowDevice(t *testing.T) {
+	inWorld(t, defaults(), func(w *world) {
+		var result error
+		w.do(func() {
+			w.m.AddDevice(DeviceInfo{Type: Wifi}, slow{w})
+			w.m.Technology(Wifi).SetPowered(true, func(err error) { result = err })
+		})
+		w.sleep(powerTimeout)
+		if !errors.Is(result, ErrTimeout) || w.m.Technology(Wifi).Powered() {
+			t.Errorf("after a while: %v, powered %t", result, w.m.Technology(Wifi).Powered())
+		}
+		w.sleep(powerTimeout)
+		if !w.m.Technology(Wifi).Powered() {
+			t.Error("the device's answer was not heard")
+		}
+	})
+}

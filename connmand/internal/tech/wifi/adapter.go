@@ -60,7 +60,7 @@ func (a *adapter) SetPowered(on bool, done func(error)) {
 	a.create(func(path bus.ObjectPath, err error) {
 		switch {
 		case a.gone:
-			// Whoever waited has heard it.
+			done(core.ErrAborted)
 		case err != nil:
 			done(fmt.Errorf("cannot hand %s to wpa_supplicant: %w", a.link.Name, err))
 		case !a.on:
