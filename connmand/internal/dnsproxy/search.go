@@ -77,6 +77,9 @@ func appendAlias(dst, msg []byte, r *reply, question []byte) ([]byte, bool) {
 		dst = appendName(dst, msg, off)
 		dst = append(dst, msg[rr.ttlAt-4:rr.data-2]...)
 		if rr.rtype == typeCNAME || rr.rtype == typeDNAME {
+			if end, ok := anyName(msg, rr.data); !ok || end != rr.end {
+				return nil, false
+			}
 			dst = appendNameData(dst, msg, rr.data)
 		} else {
 			dst = append(dst, msg[rr.data-2:rr.end]...)
