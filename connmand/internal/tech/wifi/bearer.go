@@ -43,7 +43,8 @@ type Config struct {
 	Passes func(name string) bool
 	// Driver are the kernel interfaces that the supplicant tries, "nl80211,wext".
 	Driver string
-	// BackgroundScan has the supplicant look for better access points of the
+	// BackgroundScan looks for networks again and again while there is no
+	// connection, and has the supplicant look for better access points of the
 	// network it is in.
 	BackgroundScan bool
 }

@@ -95,7 +95,8 @@ func (s *scans) finish(err error) {
 	s.run()
 }
 
-// restart looks for networks at once and then ever more seldom, until pause.
+// restart looks for networks at once and then, with background scanning, ever
+// more seldom, until pause.
 func (s *scans) restart() {
 	if s.a.path == "" {
 		return
@@ -109,6 +110,9 @@ func (s *scans) again() {
 	a, opened := s.a, s.a.path
 	a.Scan(a.b.Manager.HiddenSSIDs(), func(error) {
 		if s.interval == 0 || a.path != opened {
+			return
+		}
+		if !a.b.BackgroundScan {
 			return
 		}
 		s.auto.Stop()
