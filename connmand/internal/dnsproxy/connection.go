@@ -32,7 +32,10 @@ func (u *upstream) openConnection(e *engine) *connection {
 	}
 	unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
 	c := &connection{u: u, fd: fd, ids: map[uint16]*flight{}, waiting: true, active: e.now}
-	err = unix.Connect(fd, kernelAddr(u.addr))
+	to, err := kernelAddr(fd, u.addr)
+	if err == nil {
+		err = unix.Connect(fd, to)
+	}
 	if err == nil || err == unix.EINPROGRESS {
 		err = e.watch(fd, c, unix.EPOLLIN|unix.EPOLLOUT)
 	}

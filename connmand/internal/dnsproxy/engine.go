@@ -128,7 +128,10 @@ func (e *engine) do(f func(*engine)) {
 	ran := make(chan struct{})
 	e.jobs <- func(e *engine) { f(e); close(ran) }
 	e.interrupt()
-	<-ran
+	select {
+	case <-ran:
+	case <-e.done:
+	}
 }
 
 // set has the engine take over a plan soon.

@@ -116,7 +116,7 @@ func FuzzReply(f *testing.F) {
 	f.Add(unhex(f, head+"c01b0001000100000e1000040102"))     // data cut off; a name that leads to itself
 	f.Add(unhex(f, head+"c00c"))
 	f.Add(unhex(f, "000081800001000200000000"+"0161076578616d706c650000010001"+"c00e0027000100000e1000023f61"+"c00c0001000100000e100004c0000201")) // a domain's alias that is no name
-	f.Add(unhex(f, "000081830001000000010000"+"0161076578616d706c650000010001"+"c00e0006000100000e10000500000000ff")) // a short SOA
+	f.Add(unhex(f, "000081830001000000010000"+"0161076578616d706c650000010001"+"c00e0006000100000e10000500000000ff"))                              // a short SOA
 	long := append(unhex(f, head), bytes.Repeat([]byte("\x3f"+string(bytes.Repeat([]byte("a"), 63))), 20)...)
 	f.Add(append(long, 0, 0, 1, 0, 1, 0, 0, 1, 0, 0, 4, 1, 2, 3, 4)) // a name too long
 	chained := unhex(f, head)

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"encoding/binary"
 	"encoding/hex"
-	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -72,17 +71,4 @@ func procAddr(s string) (a netip.AddrPort, ok bool) {
 	addr, ok := netip.AddrFromSlice(raw)
 	n, err := strconv.ParseUint(port, 16, 16)
 	return netip.AddrPortFrom(addr.Unmap(), uint16(n)), ok && err == nil
-}
-
-// zoneIndex returns the index of the interface in an address's zone, 0 if there
-// is none.
-func zoneIndex(zone string) uint32 {
-	if zone == "" {
-		return 0
-	}
-	if i, err := net.InterfaceByName(zone); err == nil {
-		return uint32(i.Index)
-	}
-	n, _ := strconv.ParseUint(zone, 10, 32)
-	return uint32(n)
 }

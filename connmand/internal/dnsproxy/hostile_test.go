@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -372,4 +373,67 @@ func TestCrowdOfConnections(t *testing.T) {
 	if _, err := idle[1].Read(make([]byte, 1)); err == nil || errors.Is(err, net.ErrClosed) {
 		t.Errorf("the oldest connection is still there: %v", err)
 	}
+}
+
+// TestFlood: one client asks for thousands of names that no server answers.
+// Others get what is cached at once, and new names in time.
+func TestFlood(t *testing.T) {
+	s := newServer(t, func(q *dns.Msg, tcp bool) *dns.Msg {
+		if strings.HasSuffix(q.Question[0].Name, ".silent.example.") {
+			return nil
+		}
+		return address(t, 300)(q, tcp)
+	})
+	w := newWorld(t, servers(s))
+	w.lookup("cached.example.com.", dns.TypeA)
+	stop := make(chan struct{})
+	var done sync.WaitGroup
+	done.Go(func() {
+		u, err := net.Dial("udp", w.addr)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer u.Close()
+		for i := 0; ; i++ {
+			select {
+			case <-stop:
+				return
+			default:
+			}
+			raw, _ := question(fmt.Sprintf("n%d.silent.example.", i)).Pack()
+			u.Write(raw)
+			if i%50 == 0 {
+				<-time.After(time.Millisecond)
+			}
+		}
+	})
+	waitFor(t, "flood", func() error {
+		if n := w.proxy.Stats().Evicted; n < 100 {
+			return fmt.Errorf("%d evicted", n)
+		}
+		return nil
+	})
+	for i := range 50 {
+		for _, name := range []string{"cached.example.com.", fmt.Sprintf("new%d.example.com.", i)} {
+			c := dns.Client{Timeout: time.Second}
+			answered := false
+			for try := 0; try < 5 && !answered; try++ { // the kernel's buffer may be full of the flood
+				r, _, err := c.Exchange(question(name), w.addr)
+				answered = err == nil && len(r.Answer) == 1
+			}
+			if !answered {
+				t.Errorf("%s is not answered", name)
+			}
+		}
+	}
+	if n := w.proxy.Stats().InFlight; n > maxFlights {
+		t.Errorf("%d questions in flight", n)
+	}
+	fds, err := os.ReadDir("/proc/self/fd")
+	if err != nil || len(fds) > 200 {
+		t.Errorf("%d descriptors open: %v", len(fds), err)
+	}
+	close(stop)
+	done.Wait()
 }

@@ -74,7 +74,11 @@ func bound(addr netip.AddrPort, link string, kind int) (fd int, err error) {
 		unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
 		unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_DEFER_ACCEPT, deferAccept)
 	}
-	if err = unix.Bind(fd, kernelAddr(addr)); err != nil {
+	to, err := kernelAddr(fd, addr)
+	if err == nil {
+		err = unix.Bind(fd, to)
+	}
+	if err != nil {
 		unix.Close(fd)
 		return -1, err
 	}
@@ -104,12 +108,23 @@ func newSocket(ip netip.Addr, link string, kind int) (fd int, err error) {
 	return fd, nil
 }
 
-// kernelAddr converts an address; a zone must be the name of an interface.
-func kernelAddr(a netip.AddrPort) unix.Sockaddr {
+// kernelAddr converts an address for fd. A zone has to be the name of a link.
+func kernelAddr(fd int, a netip.AddrPort) (unix.Sockaddr, error) {
 	if a.Addr().Is4() {
-		return &unix.SockaddrInet4{Addr: a.Addr().As4(), Port: int(a.Port())}
+		return &unix.SockaddrInet4{Addr: a.Addr().As4(), Port: int(a.Port())}, nil
 	}
-	return &unix.SockaddrInet6{Addr: a.Addr().As16(), Port: int(a.Port()), ZoneId: zoneIndex(a.Addr().Zone())}
+	to := &unix.SockaddrInet6{Addr: a.Addr().As16(), Port: int(a.Port())}
+	if zone := a.Addr().Zone(); zone != "" {
+		link, err := unix.NewIfreq(zone)
+		if err == nil {
+			err = unix.IoctlIfreq(fd, unix.SIOCGIFINDEX, link)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("cannot find link %s: %w", zone, err)
+		}
+		to.ZoneId = link.Uint32()
+	}
+	return to, nil
 }
 
 func (l *listener) close() {

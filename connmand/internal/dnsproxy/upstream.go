@@ -75,14 +75,15 @@ func (u *upstream) newSocket(e *engine) *socket {
 		e.complain(u, err)
 		return nil
 	}
-	// Binds to a random port, too.
-	if err := unix.Connect(fd, kernelAddr(u.addr)); err != nil {
-		unix.Close(fd)
-		e.complain(u, err)
-		return nil
-	}
 	s := &socket{u: u, fd: fd, ids: map[uint16]*flight{}, born: e.now}
-	if err := e.watch(fd, s, unix.EPOLLIN); err != nil {
+	to, err := kernelAddr(fd, u.addr)
+	if err == nil {
+		err = unix.Connect(fd, to) // binds to a random port, too
+	}
+	if err == nil {
+		err = e.watch(fd, s, unix.EPOLLIN)
+	}
+	if err != nil {
 		unix.Close(fd)
 		e.complain(u, err)
 		return nil
