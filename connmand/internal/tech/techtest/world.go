@@ -75,6 +75,12 @@ func (w *World) Do(fn func()) {
 	synctest.Wait()
 }
 
+// Sleep lets time pass in the world.
+func (w *World) Sleep(d time.Duration) {
+	time.Sleep(d)
+	synctest.Wait()
+}
+
 // settle waits until nothing moves, and what was put off for a moment is done.
 func (w *World) settle() {
 	w.Do(func() {})

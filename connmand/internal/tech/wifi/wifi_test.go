@@ -144,8 +144,7 @@ func TestScansMoreAndMoreSeldom(t *testing.T) {
 		begin := time.Now()
 		want := []time.Duration{0, 3, 12, 39, 120, 363, 663, 963}
 		for i, at := range want {
-			time.Sleep(at*time.Second - time.Since(begin) + time.Millisecond)
-			synctest.Wait()
+			w.Sleep(at*time.Second - time.Since(begin) + time.Millisecond)
 			if got := r.count("Scan"); got != i+1 {
 				t.Fatalf("%d scans after %v, want %d", got, time.Since(begin), i+1)
 			}
@@ -154,8 +153,7 @@ func TestScansMoreAndMoreSeldom(t *testing.T) {
 		a.appear(accessPoint("home", -50))
 		wantState(t, r, r.service(), core.Configuration)
 		scans := r.count("Scan")
-		time.Sleep(20 * time.Second)
-		synctest.Wait()
+		w.Sleep(20 * time.Second)
 		if got := r.count("Scan"); got != scans {
 			t.Errorf("%d scans while connected", got-scans)
 		}
@@ -183,8 +181,7 @@ func TestNeverGivesUp(t *testing.T) {
 				w.Do(func() { w.Manager.SetSpecs([]core.ServiceSpec{spec}) })
 				r.plug("wlan0").appear(accessPoint("home", -50, "wpa-psk", "sae"))
 				s := r.service()
-				time.Sleep(24 * time.Hour)
-				synctest.Wait()
+				w.Sleep(24 * time.Hour)
 				if n := r.count("SelectNetwork"); n < c.least || n > c.most {
 					t.Errorf("%d attempts in a day, want %d to %d", n, c.least, c.most)
 				}
@@ -213,8 +210,7 @@ func TestThrownOut(t *testing.T) {
 		flood := r.selected
 		r.selected = func(a *fakeAdapter) { flood(a); a.states("disconnected") }
 		a.states("disconnected")
-		time.Sleep(10 * time.Minute)
-		synctest.Wait()
+		w.Sleep(10 * time.Minute)
 		if n := r.count("SelectNetwork"); n < 3 || n > 30 {
 			t.Errorf("%d attempts in ten minutes", n)
 		}
@@ -247,7 +243,7 @@ func TestPulledInEveryState(t *testing.T) {
 						t.Errorf("after %d states a service stays", n)
 					}
 				})
-				time.Sleep(time.Hour)
+				w.Sleep(time.Hour)
 				r.selected = all
 				var a *fakeAdapter
 				if pulled {
@@ -313,7 +309,7 @@ func TestSetup(t *testing.T) {
 				r.emit(a.path, supplicant.InterfaceWPS, "Credentials", bus.Dict{{Key: "Key", Value: "a text"}})
 			},
 			func() { r.emit(a.path, supplicant.InterfaceWPS, "Credentials", bus.Dict{}) },
-			func() { time.Sleep(wpsTimeout) },
+			func() { w.Sleep(wpsTimeout) },
 		} {
 			w.Do(func() { s.Connect(func(error) {}) })
 			wantState(t, r, s, core.Association)
