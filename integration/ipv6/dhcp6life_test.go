@@ -223,6 +223,7 @@ func TestRenewalBringsNews(t *testing.T) {
 // The server takes the address back and gives another in the same breath.
 // (RFC 8415, 18.2.10.1)
 func TestServerRenumbers(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	p := w.kea(soon(stock{first: given1, last: given1}))
 	w.radvd(w.gateway, managed)
