@@ -153,7 +153,7 @@ func TestMistakesInMainConfAreNamed(t *testing.T) {
 			w.untilLogged(append(strings.Fields(m), "/etc/connman/"+file)...)
 		}
 		w.until("/run/names", func() error { // the rest is used
-			return expect("/run/names", settingsLines(w.read("/run/names")), []string{"search home.test", "nameserver 10.77.0.1"})
+			return expect("/run/names", settingsLines(w.read("/run/names")), []string{"search home.test", "nameserver 127.0.0.1", "nameserver ::1"})
 		})
 	}
 	t.Run("main.conf", func(t *testing.T) {
