@@ -265,6 +265,7 @@ var declaredInterface = bus.Interface{
 		{Name: "ScanDone", Args: []bus.Arg{{Name: "success", Type: "b"}}},
 		{Name: "BSSAdded", Args: []bus.Arg{{Name: "path", Type: "o"}, {Name: "properties", Type: "a{sv}"}}},
 		{Name: "BSSRemoved", Args: []bus.Arg{{Name: "path", Type: "o"}}},
+		{Name: "EAP", Args: []bus.Arg{{Name: "status", Type: "s"}, {Name: "parameter", Type: "s"}}},
 	},
 }
 
@@ -354,6 +355,11 @@ func EmitInterfaceBSSAdded(conn *bus.Conn, object bus.ObjectPath, path bus.Objec
 // EmitInterfaceBSSRemoved sends the signal BSSRemoved of an exported object.
 func EmitInterfaceBSSRemoved(conn *bus.Conn, object bus.ObjectPath, path bus.ObjectPath) {
 	conn.Emit(object, InterfaceInterface, "BSSRemoved", path)
+}
+
+// EmitInterfaceEAP sends the signal EAP of an exported object.
+func EmitInterfaceEAP(conn *bus.Conn, object bus.ObjectPath, status string, parameter string) {
+	conn.Emit(object, InterfaceInterface, "EAP", status, parameter)
 }
 
 // InterfaceWpaSupplicant1 is the name of the interface.

@@ -197,6 +197,12 @@ func (b *bearer) signalled(s bus.ReceivedSignal) {
 		}
 	case "ScanDone":
 		a.scanned()
+	case "EAP":
+		status, _ := arg[string](s, 0)
+		parameter, _ := arg[string](s, 1)
+		if a.attempt != nil && status == "completion" && parameter == "failure" {
+			a.attempt.refused()
+		}
 	case "Event", "Credentials":
 		a.setup(s)
 	}

@@ -166,6 +166,13 @@ func (t *attempt) step(from, to string) {
 	// Other failures the supplicant tries again by itself.
 }
 
+// refused hears that an 802.1X server does not let us in.
+func (t *attempt) refused() {
+	if t.path != "" && t.begun {
+		t.tell(core.ErrRejected)
+	}
+}
+
 // end takes the network from the supplicant.
 func (t *attempt) end() {
 	if t.ended {

@@ -198,6 +198,32 @@ func TestNeverGivesUp(t *testing.T) {
 	}
 }
 
+// A server of 802.1X says no in its own way.
+func TestServerRefuses(t *testing.T) {
+	techtest.Run(t, func(w *techtest.World) {
+		r := newRadio(w)
+		r.selected = func(a *fakeAdapter) {
+			a.states("authenticating", "associating", "associated")
+			w.Loop.Post("refused", func() {
+				r.emit(a.path, supplicant.InterfaceInterface, "EAP", "started", "")
+				r.emit(a.path, supplicant.InterfaceInterface, "EAP", "completion", "failure")
+			})
+		}
+		w.Do(func() {
+			w.Manager.SetSpecs([]core.ServiceSpec{{File: "f", Entry: "e", Type: core.Wifi,
+				Wifi: &core.WifiSpec{SSID: []byte("work"), Security: "ieee8021x", EAP: "tls", Identity: "me"}}})
+		})
+		r.plug("wlan0").appear(accessPoint("work", -50, "wpa-eap"))
+		s := r.service()
+		w.Sleep(time.Minute)
+		w.Do(func() {
+			if s.State() != core.Failed || s.Failure() != core.InvalidKey {
+				t.Errorf("state %s, failure %q", s.State(), s.Failure())
+			}
+		})
+	})
+}
+
 // A lost connection is taken up again at once, but one that is thrown out again
 // and again waits.
 func TestThrownOut(t *testing.T) {
