@@ -229,15 +229,24 @@ func sameName(msg []byte, a, b int) bool {
 
 // below reports whether name is ancestor or lies below it.
 func below(msg []byte, name, ancestor int) bool {
-	for {
-		if sameName(msg, name, ancestor) {
-			return true
-		}
-		l, rest := label(msg, name)
-		if len(l) == 0 {
+	for n := labels(msg, name) - labels(msg, ancestor); n != 0; n-- {
+		if n < 0 {
 			return false
 		}
-		name = rest
+		_, name = label(msg, name)
+	}
+	return sameName(msg, name, ancestor)
+}
+
+// labels counts the labels of the valid name at off.
+func labels(msg []byte, off int) (n int) {
+	for {
+		text, rest := label(msg, off)
+		if len(text) == 0 {
+			return n
+		}
+		n++
+		off = rest
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/miekg/dns"
 )
@@ -117,6 +118,44 @@ func TestWireName(t *testing.T) {
 		got, ok := wireName(text)
 		if ok != (want != "") || ok && !bytes.Equal(got, []byte(want)) {
 			t.Errorf("%q: %q, %v", text, got, ok)
+		}
+	}
+}
+
+// TestHostileReplyTakesNoTime: the dearest reply that fits into a message,
+// many records about deep names that almost are the one asked for, costs no more
+// than a client would notice.
+func TestHostileReplyTakesNoTime(t *testing.T) {
+	deep := strings.Repeat("a.", 120)
+	for name, owner := range map[string]string{"alias": "b." + deep, "signature": "b." + deep, "above": deep[2:]} {
+		m := new(dns.Msg).SetQuestion("c."+deep, dns.TypeA)
+		m.Response = true
+		for i := range 11 {
+			from, to := string(rune('c'+i))+"."+deep, string(rune('d'+i))+"."+deep
+			m.Answer = append(m.Answer, rr(t, from+" 300 IN CNAME "+to))
+		}
+		for range 3000 {
+			record := owner + " 300 IN A 192.0.2.1"
+			if name != "alias" {
+				record = owner + " 300 IN RRSIG A 8 2 300 20300101000000 20200101000000 1 . AAAA"
+			}
+			m.Answer = append(m.Answer, rr(t, record))
+		}
+		m.Compress = true
+		for m.Len() > maxMessage {
+			m.Answer = m.Answer[:len(m.Answer)-100]
+		}
+		raw, err := m.Pack()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var r reply
+		began := time.Now()
+		for range 10 {
+			parseReply(raw, &r)
+		}
+		if d := time.Since(began); d > within {
+			t.Errorf("%s: %v for ten times %d records", name, d, len(m.Answer))
 		}
 	}
 }

@@ -118,10 +118,14 @@ type chain struct {
 	msg      []byte
 	qtype    uint16
 	target   int // the name that the next records must be about
-	earlier  [16]int
+	earlier  [12]int
 	aliases  int
+	strays   int  // records not about target
 	complete bool // the question's type was answered
 }
+
+// maxStrays are more than any honest answer has.
+const maxStrays = 256
 
 // add takes the answer section's next record and reports whether it belongs
 // there.
@@ -135,7 +139,11 @@ func (c *chain) add(owner int, rr *record) bool {
 		}
 	}
 	if !sameName(c.msg, owner, c.target) {
-		// What was said of a name before its alias, such as a signature.
+		// What was said of a name before its alias, such as a signature. To
+		// look for it takes time, of which a server gets only so much.
+		if c.strays++; c.strays > maxStrays {
+			return false
+		}
 		for _, name := range c.earlier[:c.aliases] {
 			if sameName(c.msg, owner, name) || rr.rtype == typeRRSIG && below(c.msg, name, owner) {
 				return rr.rtype != typeCNAME
