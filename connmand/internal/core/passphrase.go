@@ -2,6 +2,7 @@ package core
 
 import (
 	"errors"
+	"strings"
 	"time"
 
 	"net.connman/pkg/logx"
@@ -142,7 +143,7 @@ func (a *access) answered(in Input, err error) {
 		s.retry.schedule()
 	case s.hidden():
 		a.seek(in, security)
-	case !in.WPS && checkPassphrase(security, in.Passphrase) != nil:
+	case !in.WPS && checkPassphrase(security, in.Passphrase) != nil, in.WPS && !isPIN(in.PIN):
 		a.previous, a.rejected = in.Passphrase, true
 		s.reason = reasonUser
 		s.setStates(Association, "the user answered")
@@ -292,6 +293,12 @@ func checkPassphrase(security Security, passphrase logx.Secret) error {
 		return errPassphrase
 	}
 	return nil
+}
+
+// isPIN reports whether s is a PIN of Wi-Fi Protected Setup, or "" for the push
+// button.
+func isPIN(s string) bool {
+	return s == "" || len(s) == 8 && strings.Trim(s, "0123456789") == ""
 }
 
 func isHex(s string) bool {

@@ -180,6 +180,26 @@ func TestUserAnswers(t *testing.T) {
 	}
 }
 
+// With Wi-Fi Protected Setup the user may press the button or type a PIN instead.
+func TestSetupInsteadOfPassphrase(t *testing.T) {
+	for pin, want := range map[string]string{"": "[home]", "12345670": "[home 12345670]", "1234": "[]", "1234567x": "[]"} {
+		inWorld(t, defaults(), func(w *world) {
+			a := w.radio()
+			w.withAgent()
+			var n *Network
+			w.do(func() { n = a.add("home", Wireless{SSID: "home", Security: SecurityPSK, WPS: true}) })
+			w.connect(n)
+			if got := w.fields(); got != "Passphrase:psk:mandatory WPS; WPS:wpspin:alternate" {
+				t.Errorf("asked for %s", got)
+			}
+			w.say(Input{Credentials: Credentials{WPS: true, PIN: pin}}, nil)
+			if got := fmt.Sprint(a.joined); got != want {
+				t.Errorf("PIN %q: attempts %s, want %s", pin, got, want)
+			}
+		})
+	}
+}
+
 // A question is withdrawn with the network it is about, and by Disconnect.
 func TestQuestionIsWithdrawn(t *testing.T) {
 	for name, end := range map[string]func(*Network){
