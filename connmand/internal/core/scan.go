@@ -66,6 +66,10 @@ func (d *Device) scan(more []string, done func(error)) {
 	d.driver.(Scanner).Scan(append(more, d.m.HiddenSSIDs()...), answer)
 }
 
+// Scanned tells that the device has looked for networks, asked to or not, and that
+// all it found has been reported: services are put into order once for all.
+func (d *Device) Scanned() { d.m.settle.order = true }
+
 // HiddenSSIDs are the SSIDs to ask for by name because their networks do not
 // tell them.
 func (m *Manager) HiddenSSIDs() []string {

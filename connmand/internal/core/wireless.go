@@ -38,7 +38,8 @@ func (n *Network) SetWireless(w Wireless) {
 	}
 }
 
-// SetStrength tells how strong the network's signal is, from 0 to 100.
+// SetStrength tells how strong the network's signal is, from 0 to 100. The order
+// of services follows after a scan.
 func (n *Network) SetStrength(percent uint8) {
 	if n.strength == percent {
 		return
@@ -46,7 +47,6 @@ func (n *Network) SetStrength(percent uint8) {
 	n.strength = percent
 	if n.service != nil {
 		n.service.mark(PropStrength)
-		n.service.m.settle.order = true
 	}
 }
 

@@ -20,6 +20,8 @@ type World struct {
 	Loop    *loop.Loop
 	Manager *core.Manager
 	Log     *slog.Logger
+	// Changed hears on the loop of every change of the domain; it may be nil.
+	Changed func(core.Change)
 	// Context ends with the test.
 	Context context.Context
 
@@ -58,7 +60,13 @@ func newWorld(t *testing.T) *World {
 		Links: silent, DHCP4: silent, Conflicts: conflicts{}, LinkLocal: linkLocal{}, RouterDiscovery: routers{}, Prober: silent,
 		Resolver: silent, Hostnames: silent, Storage: silent, Agents: silent,
 	}, w.global)
-	w.Loop.AtTurnEnd(func() { w.Manager.TakeChanges() })
+	w.Loop.AtTurnEnd(func() {
+		for _, c := range w.Manager.TakeChanges() {
+			if w.Changed != nil {
+				w.Changed(c)
+			}
+		}
+	})
 	go w.Loop.Run(w.Context)
 	return w
 }

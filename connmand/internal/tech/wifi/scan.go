@@ -79,6 +79,7 @@ func (s *scans) targets() bus.Array {
 
 // scanned hears that a scan, ours or not, is over.
 func (a *adapter) scanned() {
+	a.device.Scanned()
 	if a.scans.running {
 		a.scans.finish(nil)
 	}

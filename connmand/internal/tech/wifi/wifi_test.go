@@ -1,6 +1,7 @@
 package wifi
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -97,6 +98,44 @@ func TestServices(t *testing.T) {
 		for id := range want {
 			t.Errorf("no service %s", id)
 		}
+	})
+}
+
+// However many signals change, the order of services is made anew once for each
+// scan, and by strength.
+func TestOrderFollowsScans(t *testing.T) {
+	techtest.Run(t, func(w *techtest.World) {
+		r := newRadio(w)
+		r.selected = func(*fakeAdapter) {} // nobody is let in
+		a := r.plug("wlan0")
+		paths := make([]bus.ObjectPath, 500)
+		for i := range paths {
+			paths[i] = a.appear(accessPoint(fmt.Sprintf("net %03d", i), -90, "wpa-psk"))
+		}
+		r.emit(a.path, supplicant.InterfaceInterface, "ScanDone", true)
+		synctest.Wait()
+		orders := 0
+		w.Changed = func(c core.Change) {
+			if c.Kind == core.ServicesReordered {
+				orders++
+			}
+		}
+		for i, path := range paths {
+			r.emit(path, properties.InterfaceProperties, "PropertiesChanged", supplicant.InterfaceBSS,
+				bus.Dict{{Key: "Signal", Value: int16(-80 + i%50)}}, []string{})
+			synctest.Wait()
+		}
+		r.emit(a.path, supplicant.InterfaceInterface, "ScanDone", true)
+		synctest.Wait()
+		w.Do(func() {
+			all := w.Manager.Services()
+			if len(all) != len(paths) || orders != 1 {
+				t.Errorf("%d services, put into order %d times", len(all), orders)
+			}
+			if !slices.IsSortedFunc(all, func(a, b *core.Service) int { return int(b.Strength()) - int(a.Strength()) }) {
+				t.Error("services are not in the order of their strength")
+			}
+		})
 	})
 }
 
