@@ -1,6 +1,7 @@
 package ndisc
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"math/rand/v2"
@@ -66,6 +67,7 @@ type client struct {
 	report func(core.RouterEvent)
 	m      machine
 	ended  bool
+	unsent int // solicitations in a row
 	timer  *loop.Timer
 	wakeAt time.Time
 }
@@ -123,9 +125,19 @@ func (c *client) step(e event) {
 
 func (c *client) solicit() {
 	packet := solicitation(c.all.cfg.LinkLocal(c.link.Index), c.link.Addr)
-	if err := c.all.wire.send(c.link.Index, packet); err != nil {
-		c.log.Warn("cannot ask for routers", "error", err) // the machine tries again
+	err := c.all.wire.send(c.link.Index, packet)
+	if err == nil {
+		c.unsent = 0
+		return
 	}
+	// The machine tries again by itself, and the first failure is what a link
+	// does that just went down.
+	c.unsent++
+	level := slog.LevelDebug
+	if c.unsent == 2 {
+		level = slog.LevelWarn
+	}
+	c.log.Log(context.Background(), level, "cannot ask for routers", "error", err)
 }
 
 // hold keeps the timer that the machine wants.

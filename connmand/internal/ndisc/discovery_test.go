@@ -1,10 +1,12 @@
 package ndisc
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"log/slog"
 	"net/netip"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -22,6 +24,7 @@ type fakeWire struct {
 	handle func([]inbound)
 	sent   [][]byte
 	fail   error
+	log    bytes.Buffer
 }
 
 func (f *fakeWire) listen(handle func([]inbound)) error { f.handle = handle; return nil }
@@ -37,7 +40,7 @@ func inDiscovery(t *testing.T, test func(d *Discovery, wire *fakeWire, do func(f
 		l := loop.New(slog.New(slog.DiscardHandler))
 		wire := &fakeWire{}
 		d := newDiscovery(Config{
-			Loop: l, Log: slog.New(slog.DiscardHandler),
+			Loop: l, Log: slog.New(slog.NewTextHandler(&wire.log, nil)),
 			LinkLocal: func(int) netip.Addr { return netip.MustParseAddr("fe80::7") },
 		}, wire)
 		ctx, cancel := context.WithCancel(context.Background())
@@ -90,6 +93,29 @@ func TestSolicitUntilHeard(t *testing.T) {
 }
 
 // A report may stop the client, and a new one on the link replaces the old.
+// TestUnsentIsToldOnce: one warning for a link that cannot send for a while,
+// none for one that just went down.
+func TestUnsentIsToldOnce(t *testing.T) {
+	inDiscovery(t, func(d *Discovery, wire *fakeWire, do func(func())) {
+		wire.fail = errors.New("no buffer")
+		warnings := func() (n int) {
+			do(func() { n = strings.Count(wire.log.String(), "cannot ask for routers") })
+			return n
+		}
+		for range 20 {
+			do(func() { d.Start(eth0, func(core.RouterEvent) {}) })
+		}
+		if n := warnings(); n != 0 {
+			t.Errorf("%d warnings while the link flaps", n)
+		}
+		pass(10*time.Minute, do)
+		if n := warnings(); len(wire.sent) < 25 || n != 1 {
+			t.Errorf("%d warnings after %d solicitations", n, len(wire.sent))
+		}
+		do(func() { d.clients[eth0.Link.Index].Stop() })
+	})
+}
+
 func TestStopWithinReport(t *testing.T) {
 	inDiscovery(t, func(d *Discovery, wire *fakeWire, do func(func())) {
 		var c core.RouterDiscoveryClient
