@@ -109,3 +109,19 @@ func TestWPA3(t *testing.T) {
 	}
 	s.connected("Modern", "psk")
 }
+
+// The supplicant dies and another one comes: what was connected is again.
+func TestSupplicantRestarts(t *testing.T) {
+	s := start(t)
+	s.accessPoint("wlan1", openNetwork("Plain"))
+	path := s.path("Plain", "none")
+	s.wantSeen(path, true)
+	if out, err := s.ctl("connect", filepath.Base(string(path))); err != nil {
+		t.Fatalf("connect: %q, %v", out, err)
+	}
+	s.connected("Plain", "none")
+	s.supplicant.Kill()
+	s.wantSeen(path, false)
+	s.startSupplicant(t)
+	s.connected("Plain", "none")
+}

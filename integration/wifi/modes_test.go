@@ -4,6 +4,7 @@ package wifi
 
 import (
 	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -59,6 +60,17 @@ func (s *session) in(t *testing.T) *session {
 	return &session{world: s.world, t: t, daemon: s.daemon}
 }
 
+// unprovision takes away what a file said of a service, and disconnects it.
+func (s *session) unprovision(name string, path dbus.ObjectPath) {
+	s.t.Helper()
+	must(s.t, os.Remove(s.machine.Path("/var/lib/connman/"+name+".config")))
+	s.eventually("the service is the user's", false, func() (any, error) {
+		p, err := s.properties(path, "Service")
+		return p["Immutable"].Value(), err
+	})
+	must(s.t, s.call(path, "net.connman.Service.Disconnect").Err)
+}
+
 // Every kind of security, by a provisioning file and without a user.
 func TestProvisioned(t *testing.T) {
 	s := start(t)
@@ -81,6 +93,7 @@ func TestProvisioned(t *testing.T) {
 			if p["Immutable"].Value() != true {
 				t.Errorf("the service is %v", p)
 			}
+			s.unprovision("x", s.path(ssid, m.security))
 		})
 	}
 }

@@ -197,10 +197,3 @@ func (n *Network) Remove() {
 		n.service.remove()
 	}
 }
-
-// Lost tells that the network was left without being asked to.
-func (n *Network) Lost(reason Failure) {
-	if n.service != nil {
-		n.service.fail(reason)
-	}
-}
