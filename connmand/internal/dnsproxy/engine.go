@@ -16,9 +16,10 @@ import (
 type engine struct {
 	log   *slog.Logger
 	epoll int
-	wake  int           // an eventfd that ends the wait
-	slots []slot        // by file descriptor
-	now   time.Duration // since boot, time asleep included
+	wake  int    // an eventfd that ends the wait
+	slots []slot // by file descriptor
+	clock clock
+	now   time.Duration // of this round
 	due   time.Duration // when tick is to run
 
 	next  atomic.Pointer[plan] // what plan should be
@@ -84,7 +85,6 @@ func newEngine(log *slog.Logger, p *plan) (*engine, error) {
 		log:       log,
 		epoll:     epoll,
 		wake:      wake,
-		now:       clock(),
 		due:       never,
 		jobs:      make(chan func(*engine), 1),
 		done:      make(chan struct{}),
@@ -95,6 +95,7 @@ func newEngine(log *slog.Logger, p *plan) (*engine, error) {
 		key:       make([]byte, 0, maxName+5),
 	}
 	e.clients.conns = map[*tcpClient]bool{}
+	e.now = e.clock.now()
 	e.flights.init()
 	e.in.init(batch, maxQuery)
 	e.heard.init(batch/4, maxMessage)
@@ -107,11 +108,22 @@ func newEngine(log *slog.Logger, p *plan) (*engine, error) {
 	return e, err
 }
 
-// clock returns the time since boot.
-func clock() time.Duration {
-	var ts unix.Timespec
-	unix.ClockGettime(unix.CLOCK_BOOTTIME, &ts) // cannot fail
-	return time.Duration(ts.Nano())
+// clock tells the time since boot, time asleep included. To ask the kernel for
+// that takes a system call, so in between it goes by the clock that takes none,
+// and notices within a second that the machine was asleep.
+type clock struct {
+	base time.Time
+	at   time.Duration // at base
+}
+
+func (c *clock) now() time.Duration {
+	past := time.Since(c.base)
+	if past > time.Second {
+		var ts unix.Timespec
+		unix.ClockGettime(unix.CLOCK_BOOTTIME, &ts) // cannot fail
+		c.base, c.at, past = time.Now(), time.Duration(ts.Nano()), 0
+	}
+	return c.at + past
 }
 
 // seed returns randomness of the kernel, which has no end once the system is up.
@@ -164,7 +176,7 @@ func (e *engine) run() {
 			e.log.Error("cannot wait for DNS packets: " + err.Error())
 			return
 		}
-		e.now = clock()
+		e.now = e.clock.now()
 		e.round++
 		for _, ev := range events[:max(n, 0)] {
 			if s := e.slots[ev.Fd]; s.handler != nil && s.gen == ev.Pad {

@@ -129,8 +129,12 @@ func (r *rig) ask(m *dns.Msg) {
 func (r *rig) askRaw(raw []byte) {
 	r.port++
 	r.e.round++
-	from := sockaddr{unix.AF_INET, 0, 200, r.port, 127, 0, 0, 1}
-	r.e.serve(client{udp: r.l, addr: &from}, slices.Clone(raw))
+	r.e.serve(client{udp: r.l, addr: r.source(r.port)}, slices.Clone(raw))
+}
+
+// source is a client's address.
+func (r *rig) source(port byte) *sockaddr {
+	return &sockaddr{unix.AF_INET, 0, 200, port, 127, 0, 0, 1}
 }
 
 // one is the only element.

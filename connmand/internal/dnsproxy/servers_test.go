@@ -278,12 +278,12 @@ func TestHealth(t *testing.T) {
 // places, not those of others.
 func TestFloodMakesRoom(t *testing.T) {
 	r := newRig(t, oneServer())
+	flooder := sockaddr{2, 0, 66, 66, 127, 0, 0, 1}
 	flood := func(n int) {
 		for i := range n {
 			raw, _ := question(fmt.Sprintf("n%d.x%d.example.", i, r.e.round)).Pack()
 			r.e.round++
-			from := sockaddr{2, 0, 66, 66, 127, 0, 0, 1}
-			r.e.serve(client{udp: r.l, addr: &from}, raw)
+			r.e.serve(client{udp: r.l, addr: &flooder}, raw)
 			r.e.asks.n, r.e.asks.used = 0, 0
 			r.e.replies.n, r.e.replies.used = 0, 0
 		}
@@ -291,6 +291,9 @@ func TestFloodMakesRoom(t *testing.T) {
 	flood(3 * maxFlights)
 	if n := len(r.e.flights.active); n != maxFlights {
 		t.Fatalf("%d in flight", n)
+	}
+	for fs := &r.e.flights; fs.source(r.source(r.port+1)) == fs.source(&flooder); {
+		r.port++ // into another bucket
 	}
 	r.ask(question("www.example."))
 	if m := one(t, r.answers()); m.Rcode != dns.RcodeServerFailure {
