@@ -5,8 +5,12 @@ import "slices"
 // SetSpecs replaces the provisioned services by those that the provisioning
 // files name now.
 func (m *Manager) SetSpecs(specs []ServiceSpec) {
+	hidden := m.HiddenSSIDs()
 	m.specs = specs
 	m.provision()
+	if !slices.Equal(hidden, m.HiddenSSIDs()) {
+		m.look()
+	}
 }
 
 // provision has services and specifications matched at the end of the turn.

@@ -66,6 +66,13 @@ func (d *Device) scan(more []string, done func(error)) {
 	d.driver.(Scanner).Scan(append(more, d.m.HiddenSSIDs()...), answer)
 }
 
+// look has all devices look for networks that can; nobody waits for them.
+func (m *Manager) look() {
+	for _, t := range m.technologies {
+		t.Scan(func(error) {})
+	}
+}
+
 // Scanned tells that the device has looked for networks, asked to or not, and that
 // all it found has been reported: services are put into order once for all.
 func (d *Device) Scanned() { d.m.settle.order = true }

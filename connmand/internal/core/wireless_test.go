@@ -377,6 +377,19 @@ func TestProvisionedWireless(t *testing.T) {
 	})
 }
 
+// A hidden network that a file names anew is looked for at once.
+func TestProvisionedHiddenIsSought(t *testing.T) {
+	inWorld(t, defaults(), func(w *world) {
+		a := w.radio()
+		spec := ServiceSpec{File: "f", Entry: "b", Type: Wifi, Wifi: &WifiSpec{SSID: []byte("lair"), Security: "none", Hidden: true}}
+		w.do(func() { w.m.SetSpecs([]ServiceSpec{spec}) })
+		w.do(func() { w.m.SetSpecs([]ServiceSpec{spec}) })
+		if got := fmt.Sprint(a.scanned); got != "[lair]" {
+			t.Errorf("scanned for %s, want once for lair", got)
+		}
+	})
+}
+
 func TestTechnologyScan(t *testing.T) {
 	inWorld(t, defaults(), func(w *world) {
 		scan := func(kind Type) (result error) {
