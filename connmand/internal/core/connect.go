@@ -38,7 +38,7 @@ func (s *Service) connect(reason connectReason) error {
 	if err := s.access.unable(); err != nil {
 		return err
 	}
-	if s.hidden() || s.access.missing() || s.access.rejected && reason == reasonUser {
+	if s.access.mustAsk(reason) {
 		if reason != reasonUser {
 			return ErrPassphraseRequired
 		}

@@ -104,6 +104,13 @@ func (a *access) missing() bool {
 	return false
 }
 
+// mustAsk reports whether only the user can say how to go on. What was rejected is
+// tried once more where the user wants it but there is nobody to ask.
+func (a *access) mustAsk(reason connectReason) bool {
+	anew := a.rejected && reason == reasonUser && len(a.s.m.agents.list) > 0
+	return a.s.hidden() || a.missing() || anew
+}
+
 // unable says why the service cannot be connected at all, if so.
 func (a *access) unable() error {
 	s := a.s

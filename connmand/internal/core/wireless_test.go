@@ -242,8 +242,13 @@ func TestSavedPassphrase(t *testing.T) {
 		if got := fmt.Sprint(failures); got != "[connect-failed connect-failed invalid-key]" {
 			t.Errorf("failures %v", got)
 		}
-		w.withAgent()
+		attempts := len(a.joined)
 		result := w.connect(n)
+		if len(a.joined) != attempts+1 || !errors.Is(*result, ErrFailed) {
+			t.Errorf("without an agent: attempts %v, answer %v", a.joined[attempts:], *result)
+		}
+		w.withAgent()
+		result = w.connect(n)
 		if got := w.fields(); got != "Passphrase:psk:mandatory; PreviousPassphrase:psk:informational saved before" {
 			t.Errorf("asked for %s", got)
 		}
@@ -253,7 +258,7 @@ func TestSavedPassphrase(t *testing.T) {
 			t.Errorf("answer %v", *result)
 		}
 		a.outcome = func(string, Credentials) error { return nil }
-		w.sleep(2 * firstRejectedRetry)
+		w.sleep(4 * firstRejectedRetry)
 		w.bind("wlan0", lease("10.0.0.2/24", "10.0.0.1"))
 		if last := a.joined[len(a.joined)-1]; last != "home saved before" || !s.State().Connected() {
 			t.Errorf("state %s after an attempt with %q", s.State(), last)
