@@ -1,6 +1,9 @@
 package dnsproxy
 
-import "time"
+import (
+	"runtime/debug"
+	"time"
+)
 
 // serve handles one message of a client. msg is valid until it returns; nil
 // stands for one that was too long.
@@ -198,7 +201,7 @@ func (e *engine) sendRaw(c *client, msg []byte, q *query, reply []byte) {
 
 // keepSmall is how much of the cache outlives a quiet time.
 const (
-	keepSmall  = 1 << 20 // bytes
+	keepSmall  = 512 << 10 // bytes
 	quietTime  = 20 * time.Second
 	quietCount = 2000 // queries in it
 )
@@ -214,6 +217,7 @@ func (e *engine) tickCache() {
 	}
 	if e.stats.Queries-e.busy < quietCount {
 		e.cache.trim(keepSmall)
+		debug.FreeOSMemory() // what the questions of busy times have left behind
 		return
 	}
 	e.busy = e.stats.Queries
