@@ -259,7 +259,7 @@ func TestPoisoning(t *testing.T) {
 				c.WriteTo(replyTo(q, 1, 0, evil), from)
 				c.Close()
 			}
-			for id := range 300 { // from the right place, by guessing
+			for id := range 100 { // from the right place, by guessing; more would not fit into the buffer
 				m := replyTo(q, 1, 0, evil)
 				binary.BigEndian.PutUint16(m, binary.BigEndian.Uint16(q)+uint16(id)+1)
 				u.WriteTo(m, from)
@@ -286,7 +286,7 @@ func TestPoisoning(t *testing.T) {
 			}
 		}
 	}
-	if st := w.proxy.Stats(); st.CacheNames != 20 || st.Unexpected < 20*100 {
+	if st := w.proxy.Stats(); st.CacheNames != 20 || st.Unexpected < 20*50 {
 		t.Errorf("%+v", st)
 	}
 	// Late packets to a port that is not in use any more.
