@@ -228,20 +228,15 @@ func waitFor(t *testing.T, what string, try func() error) {
 // TestPoisoning: whoever is not the server gets nothing into the cache, though
 // he knows the question, and even the id and the port.
 func TestPoisoning(t *testing.T) {
-	h := newHostile(t)
-	w := newWorld(t, Config{Scopes: []Scope{{Servers: []netip.AddrPort{h.addr}}}})
 	evil := strings.TrimSuffix(goodRecord, "c0000201") + "06060606"
 	strangers := map[string]string{"another port": "127.0.0.1:0", "another address": "127.0.0.66:0"}
-	h.script(func(q []byte) [][]byte { return nil }, nil)
 	seen := make(chan netip.AddrPort, 1)
-
-	// A server that lets others speak first.
-	u, err := net.ListenPacket("udp", "127.0.0.1:0")
+	u, err := net.ListenPacket("udp", "127.0.0.1:0") // a server that lets others speak first
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer u.Close()
-	w.proxy.Set(Config{Scopes: []Scope{{Servers: []netip.AddrPort{u.LocalAddr().(*net.UDPAddr).AddrPort()}}}})
+	w := newWorld(t, servers(&server{addr: u.LocalAddr().(*net.UDPAddr).AddrPort()}))
 	go func() {
 		b := make([]byte, 4096)
 		for {
