@@ -169,6 +169,8 @@ func start(t *testing.T) *session {
 // logOutputs shows what the programs said.
 func (s *session) logOutputs() {
 	files, _ := filepath.Glob(filepath.Join(s.lab.Dir, "*", "*.log"))
+	access, _ := filepath.Glob(s.house.Path("/run/*.log"))
+	files = append(files, access...)
 	for _, file := range files {
 		data, _ := os.ReadFile(file)
 		s.t.Logf("%s:\n%s", filepath.Base(file), data[max(0, len(data)-12<<10):])

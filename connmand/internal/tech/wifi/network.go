@@ -69,6 +69,10 @@ func (n *network) offers(ways ...string) bool {
 // scans, and tries each access point more than once.
 const attemptTimeout = 45 * time.Second
 
+// renewalTimeout is how long new keys, or the way to another access point, may
+// take. Some handshakes hang half way, and nothing passes any more.
+const renewalTimeout = 15 * time.Second
+
 var errNoAccess = errors.New("no access point lets us in in time")
 
 // attempt is a network that the supplicant was told to be in.
@@ -153,9 +157,13 @@ func (t *attempt) step(from, to string) {
 	case t.path == "":
 		// That was about what was before.
 	case to == stateCompleted:
+		t.timer.Stop()
 		t.tell(nil)
 	case to != stateDisconnected:
 		t.begun = true
+		if from == stateCompleted {
+			t.timer = t.n.a.b.Loop.After("renewal timeout", renewalTimeout, t.n.core.Left)
+		}
 	case !t.begun:
 		// The end of an earlier attempt.
 	case t.done == nil:

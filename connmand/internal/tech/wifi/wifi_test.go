@@ -285,6 +285,28 @@ func TestThrownOut(t *testing.T) {
 	})
 }
 
+// Keys are renewed while connected; a renewal that hangs is a lost connection.
+func TestRenewalHangs(t *testing.T) {
+	techtest.Run(t, func(w *techtest.World) {
+		r := newRadio(w)
+		a := r.plug("wlan0")
+		a.appear(accessPoint("home", -50, "owe"))
+		s := r.service()
+		wantState(t, r, s, core.Configuration)
+		a.states("4way_handshake", "group_handshake", "completed")
+		w.Sleep(2 * renewalTimeout)
+		if n := r.count("SelectNetwork"); n != 1 {
+			t.Errorf("%d attempts after a renewal", n)
+		}
+		a.states("4way_handshake")
+		w.Sleep(2 * renewalTimeout)
+		if n := r.count("SelectNetwork"); n != 2 {
+			t.Errorf("%d attempts after one that hung", n)
+		}
+		wantState(t, r, s, core.Configuration)
+	})
+}
+
 // In whatever state an adapter is pulled or the supplicant dies, nothing is left
 // and the next time works.
 func TestPulledInEveryState(t *testing.T) {
