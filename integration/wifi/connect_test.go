@@ -18,11 +18,10 @@ func (s *session) connected(ssid, security string) {
 	s.wantState(s.path(ssid, security), "ready", "online")
 	wlan, err := s.machine.Netlink.LinkByName("wlan0")
 	must(s.t, err)
-	addrs, err := s.machine.Netlink.AddrList(wlan, netlink.FAMILY_V4)
-	must(s.t, err)
-	if len(addrs) != 1 || !strings.HasPrefix(addrs[0].IP.String(), "10.77.") {
-		s.t.Errorf("wlan0 has the addresses %v", addrs)
-	}
+	s.eventually("wlan0 has an address of the house", true, func() (any, error) {
+		addrs, err := s.machine.Netlink.AddrList(wlan, netlink.FAMILY_V4)
+		return len(addrs) == 1 && strings.HasPrefix(addrs[0].IP.String(), "10.77."), err
+	})
 }
 
 // secretFile is a file with a passphrase.
