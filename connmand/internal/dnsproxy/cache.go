@@ -60,9 +60,9 @@ var le = binary.LittleEndian
 func newCache(bytes int) (*cache, error) {
 	page := unix.Getpagesize()
 	seg := (max(bytes, minCacheBytes)/cacheSegments + page - 1) / page * page
-	memory, err := unix.Mmap(-1, 0, seg*cacheSegments, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_ANON|unix.MAP_PRIVATE)
+	memory, err := mapMemory(seg * cacheSegments)
 	if err != nil {
-		return nil, fmt.Errorf("cannot get memory for the DNS cache: %w", err)
+		return nil, err
 	}
 	heads := 1
 	for heads*meanEntry < len(memory) {
@@ -76,6 +76,17 @@ func newCache(bytes int) (*cache, error) {
 		heads:  make([]uint32, heads),
 		mask:   uint64(heads - 1),
 	}, nil
+}
+
+// mapMemory returns memory that is not Go's: the garbage collector neither
+// counts nor reads it, and what is never written to takes no room. It is given
+// back with unix.Munmap.
+func mapMemory(bytes int) ([]byte, error) {
+	memory, err := unix.Mmap(-1, 0, bytes, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_ANON|unix.MAP_PRIVATE)
+	if err != nil {
+		return nil, fmt.Errorf("cannot get %d bytes of memory: %w", bytes, err)
+	}
+	return memory, nil
 }
 
 func (c *cache) close() { unix.Munmap(c.memory) }

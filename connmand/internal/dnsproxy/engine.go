@@ -43,6 +43,7 @@ type engine struct {
 	heard     inbox  // from servers
 	replies   outbox // to clients
 	asks      outbox // to servers
+	buffers   []byte // holds the data of the boxes above, and stream
 	stream    []byte // what was read from a TCP connection
 	cleaned   []byte // an answer made fit for others
 	dirty     []*tcpClient
@@ -91,21 +92,42 @@ func newEngine(log *slog.Logger, p *plan) (*engine, error) {
 		upstreams: map[target]*upstream{},
 		random:    rand.NewChaCha8(seed()),
 		listeners: map[*listener]bool{},
-		stream:    make([]byte, maxMessage+2),
 		key:       make([]byte, 0, maxName+5),
 	}
 	e.clients.conns = map[*tcpClient]bool{}
 	e.now = e.clock.now()
 	e.flights.init()
-	e.in.init(batch, maxQuery)
-	e.heard.init(batch/4, maxMessage)
-	e.replies.init()
-	e.asks.init()
+	if err := e.mapBuffers(); err != nil {
+		unix.Close(epoll)
+		unix.Close(wake)
+		return nil, err
+	}
 	e.asks.failed = sendFailed
 	e.next.Store(p)
 	e.configure(p)
 	err = e.watch(wake, waker{}, unix.EPOLLIN)
 	return e, err
+}
+
+// mapBuffers gets the memory for messages on their way: a megabyte, of which
+// small messages touch little.
+func (e *engine) mapBuffers() (err error) {
+	const streamBytes, inBytes, heardBytes = maxMessage + 2, batch * maxQuery, batch / 4 * maxMessage
+	e.buffers, err = mapMemory(streamBytes + inBytes + heardBytes + 2*outboxBytes)
+	if err != nil {
+		return err
+	}
+	rest := e.buffers
+	part := func(bytes int) (b []byte) {
+		b, rest = rest[:bytes:bytes], rest[bytes:]
+		return b
+	}
+	e.stream = part(streamBytes)
+	e.in.init(batch, maxQuery, part(inBytes))
+	e.heard.init(batch/4, maxMessage, part(heardBytes))
+	e.replies.init(part(outboxBytes))
+	e.asks.init(part(outboxBytes))
+	return nil
 }
 
 // clock tells the time since boot, time asleep included. To ask the kernel for
@@ -287,6 +309,7 @@ func (e *engine) release() {
 		e.cache.close()
 	}
 	unix.Close(e.epoll)
+	unix.Munmap(e.buffers)
 }
 
 // report returns the counts.

@@ -41,13 +41,13 @@ type inbox struct {
 	size  int // of the longest datagram
 }
 
-// init makes room for n datagrams of at most size bytes. Memory that no
-// datagram ever reaches is not taken.
-func (b *inbox) init(n, size int) {
+// init has n datagrams of at most size bytes received into data, of n*size
+// bytes.
+func (b *inbox) init(n, size int, data []byte) {
 	b.hdrs = make([]mmsghdr, n)
 	b.iovs = make([]unix.Iovec, n)
 	b.addrs = make([]sockaddr, n)
-	b.data = make([]byte, n*size)
+	b.data = data
 	b.size = size
 	for i := range b.hdrs {
 		b.iovs[i].Base = &b.data[i*size]
@@ -78,6 +78,8 @@ func (b *inbox) message(i int) []byte {
 	return b.data[i*b.size:][:b.hdrs[i].len]
 }
 
+const outboxBytes = 2 * maxMessage
+
 // outbox collects datagrams to send.
 type outbox struct {
 	hdrs  [batch]mmsghdr
@@ -91,8 +93,9 @@ type outbox struct {
 	failed func(e *engine, fd int, err error)
 }
 
-func (b *outbox) init() {
-	b.data = make([]byte, 2*maxMessage)
+// init has messages built in data, of outboxBytes.
+func (b *outbox) init(data []byte) {
+	b.data = data
 	for i := range b.hdrs {
 		b.hdrs[i].hdr.Iov = &b.iovs[i]
 		b.hdrs[i].hdr.SetIovlen(1)
