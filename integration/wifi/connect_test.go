@@ -73,10 +73,12 @@ func TestPassphrase(t *testing.T) {
 		t.Fatalf("connect: %q, %v", out, err)
 	}
 	s.connected("Home", "psk")
-	text, err := os.ReadFile(settings)
-	must(t, err)
-	if info, _ := os.Stat(settings); info.Mode().Perm() != 0o600 || !strings.Contains(string(text), "Passphrase=correct horse\n") {
-		t.Errorf("settings with mode %v:\n%s", info.Mode(), text)
+	s.eventually("the saved passphrase", true, func() (any, error) {
+		text, err := os.ReadFile(settings)
+		return strings.Contains(string(text), "Passphrase=correct horse\n"), err
+	})
+	if info, err := os.Stat(settings); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("settings have mode %v, %v", info.Mode(), err)
 	}
 
 	s.restart()
