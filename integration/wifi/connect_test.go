@@ -3,12 +3,14 @@
 package wifi
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/vishvananda/netlink"
+	"net.connman/integration/lab"
 )
 
 // connected waits until a service carries traffic, and checks what the kernel
@@ -73,10 +75,13 @@ func TestPassphrase(t *testing.T) {
 		t.Fatalf("connect: %q, %v", out, err)
 	}
 	s.connected("Home", "psk")
-	s.eventually("the saved passphrase", true, func() (any, error) {
+	must(t, lab.Eventually(patience, func() error { // no signal tells of it
 		text, err := os.ReadFile(settings)
-		return strings.Contains(string(text), "Passphrase=correct horse\n"), err
-	})
+		if err == nil && !strings.Contains(string(text), "Passphrase=correct horse\n") {
+			err = fmt.Errorf("the passphrase is not saved:\n%s", text)
+		}
+		return err
+	}))
 	if info, err := os.Stat(settings); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("settings have mode %v, %v", info.Mode(), err)
 	}
