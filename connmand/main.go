@@ -126,6 +126,7 @@ func (d *daemon) end(s os.Signal) {
 		d.leave()
 		return
 	}
+	d.loop.End()
 	d.resolver.Stop()
 	d.core.Stop(d.loop.Quit)
 }
@@ -139,6 +140,7 @@ func (d *daemon) fail(err error) {
 // leave ends the daemon and leaves the network as it is for the next run.
 func (d *daemon) leave() {
 	d.detached = true
+	d.loop.End()
 	d.core.Detach()
 	d.loop.Quit()
 }

@@ -31,6 +31,7 @@ type Loop struct {
 	hooks   []func()
 	slept   time.Duration
 	start   time.Time
+	atEnd   []func()
 	quit    bool
 	context context.Context
 	cancel  context.CancelFunc
@@ -74,6 +75,17 @@ func (l *Loop) Now() time.Time { return l.start.Add(time.Since(l.start) + l.slep
 // Resumed tells the loop that the machine slept for d: every timer is due d
 // earlier, as if the clock had gone on.
 func (l *Loop) Resumed(d time.Duration) { l.slept += d }
+
+// AtEnd has fn run by End.
+func (l *Loop) AtEnd(fn func()) { l.atEnd = append(l.atEnd, fn) }
+
+// End announces that Quit comes soon: what is kept only in case it is needed
+// again can go. Call it from the loop.
+func (l *Loop) End() {
+	for _, fn := range l.atEnd {
+		fn()
+	}
+}
 
 // Quit ends Run after the current turn. Call it from the loop.
 func (l *Loop) Quit() { l.quit = true }

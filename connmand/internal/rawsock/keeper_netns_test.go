@@ -75,3 +75,36 @@ func TestKeeper(t *testing.T) {
 		t.Error("the kernel has the socket still")
 	}
 }
+
+// Nothing is kept when the program ends, be it released before or after.
+func TestKeeperAtTheEnd(t *testing.T) {
+	for _, released := range []bool{true, false} {
+		log := slog.New(slog.DiscardHandler)
+		l := loop.New(log)
+		var k Keeper[heard]
+		l.Post("test", func() {
+			s, err := k.Listen(l, log, Protocol{Name: "kept", EtherType: unix.ETH_P_IP, Filter: UDPFilter(68)}, parseHeard, func([]heard) {})
+			if err != nil {
+				t.Error(err)
+			}
+			if released {
+				k.Release()
+			}
+			l.End()
+			if !released {
+				k.Release()
+			}
+			if k.socket != nil {
+				t.Error("the socket is kept")
+			}
+			l.After("test", linger/5, func() {
+				if _, err := s.file.Stat(); err == nil {
+					t.Error("the kernel has the socket still")
+				}
+				l.Quit()
+			})
+		})
+		l.Run(t.Context())
+		l.Wait()
+	}
+}
