@@ -271,7 +271,7 @@ func (d *daemon) watchProvisioning() {
 		d.log.Warn("provisioning files are not followed", "err", err)
 		return
 	}
-	d.onClose(stop)
+	d.loop.AtEnd(stop) // the kernel takes its time over it
 }
 
 func (d *daemon) watchClock() {
