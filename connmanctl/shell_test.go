@@ -367,3 +367,31 @@ func TestEveryCommandInShell(t *testing.T) {
 		t.Errorf("called (-reference +ours):\n%s", diff)
 	}
 }
+
+// TestConsoleHelp: at the prompt help lists what the reference's lists there.
+func TestConsoleHelp(t *testing.T) {
+	reference := referenceClient()
+	if reference == "" {
+		t.Skip("no reference client: CONNMAN_REFERENCE names no directory with connman/usr/bin/connmanctl")
+	}
+	w := newWorld(t)
+	help := func(c *console) string {
+		c.expect(prompt)
+		c.typeIn("help\r")
+		c.expect("help\r\n")
+		from := len(c.all) - len(c.seen)
+		c.expect(prompt)
+		text := c.all[from : len(c.all)-len(c.seen)]
+		c.typeIn("quit\r")
+		c.expectEnd(command.Worked)
+		return strings.TrimSpace(text[:strings.LastIndex(text, "\n")])
+	}
+	want := help(runConsole(t, program(deadline(t), w.Bus, reference)))
+	got := help(openConsole(t, w.Bus))
+	if !strings.Contains(want, "vpnagent") {
+		t.Errorf("the reference shows %q", want)
+	}
+	if diff := cmp.Diff(strings.Split(want, "\r\n"), strings.Split(got, "\r\n")); diff != "" {
+		t.Errorf("help (-reference +ours):\n%s", diff)
+	}
+}
