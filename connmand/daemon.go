@@ -288,11 +288,17 @@ func opaqueAddress(cfg config.Config, log *slog.Logger) func(netip.Prefix, strin
 	if cfg.AddressGeneration != config.OpaqueAddresses {
 		return nil
 	}
-	key, err := opaque.Load(settings.DefaultDir)
-	if err != nil {
-		log.Warn("IPv6 addresses will be others after a restart", "err", err)
+	var key *opaque.Key // read for the first address: by then the state directory is there, and ours
+	return func(prefix netip.Prefix, network string, attempt int) netip.Prefix {
+		if key == nil {
+			k, err := opaque.Load(settings.DefaultDir)
+			if err != nil {
+				log.Warn("IPv6 addresses will be others after a restart", "err", err)
+			}
+			key = &k
+		}
+		return key.Address(prefix, network, attempt)
 	}
-	return key.Address
 }
 
 // onLink tells whether a link has an address at the moment.
