@@ -115,3 +115,325 @@ func (c AgentClient) ReportError(ctx context.Context, service bus.ObjectPath, er
 func (c AgentClient) RequestInput(ctx context.Context, service bus.ObjectPath, fields bus.Dict) (bus.Dict, error) {
 	return bus.Result[bus.Dict](c.Conn.Wait(ctx, AgentRequestInputCall(c.Destination, c.Path, service, fields)))
 }
+
+// InterfaceConnection is the name of the interface.
+const InterfaceConnection = "net.connman.vpn.Connection"
+
+// The keys of a Connection dictionary.
+const (
+	ConnectionState          = "State"          // s, read
+	ConnectionType           = "Type"           // s, read
+	ConnectionName           = "Name"           // s, read
+	ConnectionHost           = "Host"           // s, read
+	ConnectionIndex          = "Index"          // i, read
+	ConnectionDomain         = "Domain"         // s, read
+	ConnectionImmutable      = "Immutable"      // b, read
+	ConnectionSplitRouting   = "SplitRouting"   // b, readwrite
+	ConnectionIPv4           = "IPv4"           // a{sv} of IPv4 keys, read
+	ConnectionIPv6           = "IPv6"           // a{sv} of IPv6 keys, read
+	ConnectionNameservers    = "Nameservers"    // as, read
+	ConnectionUserRoutes     = "UserRoutes"     // a(a{sv}), readwrite
+	ConnectionServerRoutes   = "ServerRoutes"   // a(a{sv}), read
+	ConnectionAuthErrorLimit = "AuthErrorLimit" // s, readwrite
+)
+
+// The keys of a IPv4 dictionary.
+const (
+	IPv4Address = "Address" // s, read
+	IPv4Netmask = "Netmask" // s, read
+	IPv4Gateway = "Gateway" // s, read
+	IPv4Peer    = "Peer"    // s, read
+)
+
+// The keys of a IPv6 dictionary.
+const (
+	IPv6Address      = "Address"      // s, read
+	IPv6PrefixLength = "PrefixLength" // s, read
+	IPv6Gateway      = "Gateway"      // s, read
+	IPv6Peer         = "Peer"         // s, read
+)
+
+// The keys of a Route dictionary.
+const (
+	RouteProtocolFamily = "ProtocolFamily" // i, readwrite
+	RouteNetwork        = "Network"        // s, readwrite
+	RouteNetmask        = "Netmask"        // s, readwrite
+	RouteGateway        = "Gateway"        // s, readwrite
+)
+
+// ConnectionServer implements net.connman.vpn.Connection. Every method answers its call, at once or later.
+type ConnectionServer interface {
+	// GetProperties replies with (properties a{sv}).
+	GetProperties(call *bus.Call)
+	// SetProperty replies with ().
+	SetProperty(call *bus.Call, name string, value bus.Variant)
+	// ClearProperty replies with ().
+	ClearProperty(call *bus.Call, name string)
+	// Connect replies with ().
+	Connect(call *bus.Call)
+	// Connect2 replies with ().
+	Connect2(call *bus.Call, dbusSender string)
+	// Disconnect replies with ().
+	Disconnect(call *bus.Call)
+}
+
+// ServeConnection offers s as net.connman.vpn.Connection.
+func ServeConnection(s ConnectionServer) bus.Interface {
+	i := declaredConnection
+	i.Server = s
+	return i
+}
+
+var declaredConnection = bus.Interface{
+	Name: InterfaceConnection,
+	Methods: []bus.Method{
+		{
+			Name:   "GetProperties",
+			Out:    []bus.Arg{{Name: "properties", Type: "a{sv}"}},
+			Handle: func(call *bus.Call, _ []any) { call.Server().(ConnectionServer).GetProperties(call) },
+		},
+		{
+			Name: "SetProperty",
+			In:   []bus.Arg{{Name: "name", Type: "s"}, {Name: "value", Type: "v"}},
+			Handle: func(call *bus.Call, args []any) {
+				call.Server().(ConnectionServer).SetProperty(call, args[0].(string), args[1].(bus.Variant))
+			},
+		},
+		{
+			Name: "ClearProperty",
+			In:   []bus.Arg{{Name: "name", Type: "s"}},
+			Handle: func(call *bus.Call, args []any) {
+				call.Server().(ConnectionServer).ClearProperty(call, args[0].(string))
+			},
+		},
+		{
+			Name:   "Connect",
+			Handle: func(call *bus.Call, _ []any) { call.Server().(ConnectionServer).Connect(call) },
+		},
+		{
+			Name:   "Connect2",
+			In:     []bus.Arg{{Name: "dbus_sender", Type: "s"}},
+			Handle: func(call *bus.Call, args []any) { call.Server().(ConnectionServer).Connect2(call, args[0].(string)) },
+		},
+		{
+			Name:   "Disconnect",
+			Handle: func(call *bus.Call, _ []any) { call.Server().(ConnectionServer).Disconnect(call) },
+		},
+	},
+	Signals: []bus.Signal{
+		{Name: "PropertyChanged", Args: []bus.Arg{{Name: "name", Type: "s"}, {Name: "value", Type: "v"}}},
+	},
+}
+
+// ConnectionGetPropertiesCall is a call of net.connman.vpn.Connection.GetProperties.
+func ConnectionGetPropertiesCall(destination string, object bus.ObjectPath) bus.MethodCall {
+	return bus.MethodCall{Destination: destination, Path: object, Interface: InterfaceConnection, Member: "GetProperties"}
+}
+
+// ConnectionSetPropertyCall is a call of net.connman.vpn.Connection.SetProperty.
+func ConnectionSetPropertyCall(destination string, object bus.ObjectPath, name string, value bus.Variant) bus.MethodCall {
+	return bus.MethodCall{Destination: destination, Path: object, Interface: InterfaceConnection, Member: "SetProperty", Args: []any{name, value}}
+}
+
+// ConnectionClearPropertyCall is a call of net.connman.vpn.Connection.ClearProperty.
+func ConnectionClearPropertyCall(destination string, object bus.ObjectPath, name string) bus.MethodCall {
+	return bus.MethodCall{Destination: destination, Path: object, Interface: InterfaceConnection, Member: "ClearProperty", Args: []any{name}}
+}
+
+// ConnectionConnectCall is a call of net.connman.vpn.Connection.Connect.
+func ConnectionConnectCall(destination string, object bus.ObjectPath) bus.MethodCall {
+	return bus.MethodCall{Destination: destination, Path: object, Interface: InterfaceConnection, Member: "Connect"}
+}
+
+// ConnectionConnect2Call is a call of net.connman.vpn.Connection.Connect2.
+func ConnectionConnect2Call(destination string, object bus.ObjectPath, dbusSender string) bus.MethodCall {
+	return bus.MethodCall{Destination: destination, Path: object, Interface: InterfaceConnection, Member: "Connect2", Args: []any{dbusSender}}
+}
+
+// ConnectionDisconnectCall is a call of net.connman.vpn.Connection.Disconnect.
+func ConnectionDisconnectCall(destination string, object bus.ObjectPath) bus.MethodCall {
+	return bus.MethodCall{Destination: destination, Path: object, Interface: InterfaceConnection, Member: "Disconnect"}
+}
+
+// ConnectionClient calls net.connman.vpn.Connection of one object and waits for the answers. Its methods
+// are for other goroutines than the loop's.
+type ConnectionClient struct {
+	Conn        *bus.Conn
+	Destination string
+	Path        bus.ObjectPath
+}
+
+// GetProperties calls the method of that name.
+func (c ConnectionClient) GetProperties(ctx context.Context) (bus.Dict, error) {
+	return bus.Result[bus.Dict](c.Conn.Wait(ctx, ConnectionGetPropertiesCall(c.Destination, c.Path)))
+}
+
+// SetProperty calls the method of that name.
+func (c ConnectionClient) SetProperty(ctx context.Context, name string, value bus.Variant) error {
+	_, err := c.Conn.Wait(ctx, ConnectionSetPropertyCall(c.Destination, c.Path, name, value))
+	return err
+}
+
+// ClearProperty calls the method of that name.
+func (c ConnectionClient) ClearProperty(ctx context.Context, name string) error {
+	_, err := c.Conn.Wait(ctx, ConnectionClearPropertyCall(c.Destination, c.Path, name))
+	return err
+}
+
+// Connect calls the method of that name.
+func (c ConnectionClient) Connect(ctx context.Context) error {
+	_, err := c.Conn.Wait(ctx, ConnectionConnectCall(c.Destination, c.Path))
+	return err
+}
+
+// Connect2 calls the method of that name.
+func (c ConnectionClient) Connect2(ctx context.Context, dbusSender string) error {
+	_, err := c.Conn.Wait(ctx, ConnectionConnect2Call(c.Destination, c.Path, dbusSender))
+	return err
+}
+
+// Disconnect calls the method of that name.
+func (c ConnectionClient) Disconnect(ctx context.Context) error {
+	_, err := c.Conn.Wait(ctx, ConnectionDisconnectCall(c.Destination, c.Path))
+	return err
+}
+
+// EmitConnectionPropertyChanged sends the signal PropertyChanged of an exported object.
+func EmitConnectionPropertyChanged(conn *bus.Conn, object bus.ObjectPath, name string, value bus.Variant) {
+	conn.Emit(object, InterfaceConnection, "PropertyChanged", name, value)
+}
+
+// InterfaceManager is the name of the interface.
+const InterfaceManager = "net.connman.vpn.Manager"
+
+// ManagerServer implements net.connman.vpn.Manager. Every method answers its call, at once or later.
+type ManagerServer interface {
+	// Create replies with (path o).
+	Create(call *bus.Call, properties bus.Dict)
+	// Remove replies with ().
+	Remove(call *bus.Call, identifier bus.ObjectPath)
+	// GetConnections replies with (connections a(oa{sv})).
+	GetConnections(call *bus.Call)
+	// RegisterAgent replies with ().
+	RegisterAgent(call *bus.Call, path bus.ObjectPath)
+	// UnregisterAgent replies with ().
+	UnregisterAgent(call *bus.Call, path bus.ObjectPath)
+}
+
+// ServeManager offers s as net.connman.vpn.Manager.
+func ServeManager(s ManagerServer) bus.Interface {
+	i := declaredManager
+	i.Server = s
+	return i
+}
+
+var declaredManager = bus.Interface{
+	Name: InterfaceManager,
+	Methods: []bus.Method{
+		{
+			Name:   "Create",
+			In:     []bus.Arg{{Name: "properties", Type: "a{sv}"}},
+			Out:    []bus.Arg{{Name: "path", Type: "o"}},
+			Handle: func(call *bus.Call, args []any) { call.Server().(ManagerServer).Create(call, args[0].(bus.Dict)) },
+		},
+		{
+			Name:   "Remove",
+			In:     []bus.Arg{{Name: "identifier", Type: "o"}},
+			Handle: func(call *bus.Call, args []any) { call.Server().(ManagerServer).Remove(call, args[0].(bus.ObjectPath)) },
+		},
+		{
+			Name:   "GetConnections",
+			Out:    []bus.Arg{{Name: "connections", Type: "a(oa{sv})"}},
+			Handle: func(call *bus.Call, _ []any) { call.Server().(ManagerServer).GetConnections(call) },
+		},
+		{
+			Name: "RegisterAgent",
+			In:   []bus.Arg{{Name: "path", Type: "o"}},
+			Handle: func(call *bus.Call, args []any) {
+				call.Server().(ManagerServer).RegisterAgent(call, args[0].(bus.ObjectPath))
+			},
+		},
+		{
+			Name: "UnregisterAgent",
+			In:   []bus.Arg{{Name: "path", Type: "o"}},
+			Handle: func(call *bus.Call, args []any) {
+				call.Server().(ManagerServer).UnregisterAgent(call, args[0].(bus.ObjectPath))
+			},
+		},
+	},
+	Signals: []bus.Signal{
+		{Name: "ConnectionAdded", Args: []bus.Arg{{Name: "identifier", Type: "o"}, {Name: "properties", Type: "a{sv}"}}},
+		{Name: "ConnectionRemoved", Args: []bus.Arg{{Name: "identifier", Type: "o"}}},
+	},
+}
+
+// ManagerCreateCall is a call of net.connman.vpn.Manager.Create.
+func ManagerCreateCall(destination string, object bus.ObjectPath, properties bus.Dict) bus.MethodCall {
+	return bus.MethodCall{Destination: destination, Path: object, Interface: InterfaceManager, Member: "Create", Args: []any{properties}}
+}
+
+// ManagerRemoveCall is a call of net.connman.vpn.Manager.Remove.
+func ManagerRemoveCall(destination string, object bus.ObjectPath, identifier bus.ObjectPath) bus.MethodCall {
+	return bus.MethodCall{Destination: destination, Path: object, Interface: InterfaceManager, Member: "Remove", Args: []any{identifier}}
+}
+
+// ManagerGetConnectionsCall is a call of net.connman.vpn.Manager.GetConnections.
+func ManagerGetConnectionsCall(destination string, object bus.ObjectPath) bus.MethodCall {
+	return bus.MethodCall{Destination: destination, Path: object, Interface: InterfaceManager, Member: "GetConnections"}
+}
+
+// ManagerRegisterAgentCall is a call of net.connman.vpn.Manager.RegisterAgent.
+func ManagerRegisterAgentCall(destination string, object bus.ObjectPath, path bus.ObjectPath) bus.MethodCall {
+	return bus.MethodCall{Destination: destination, Path: object, Interface: InterfaceManager, Member: "RegisterAgent", Args: []any{path}}
+}
+
+// ManagerUnregisterAgentCall is a call of net.connman.vpn.Manager.UnregisterAgent.
+func ManagerUnregisterAgentCall(destination string, object bus.ObjectPath, path bus.ObjectPath) bus.MethodCall {
+	return bus.MethodCall{Destination: destination, Path: object, Interface: InterfaceManager, Member: "UnregisterAgent", Args: []any{path}}
+}
+
+// ManagerClient calls net.connman.vpn.Manager of one object and waits for the answers. Its methods
+// are for other goroutines than the loop's.
+type ManagerClient struct {
+	Conn        *bus.Conn
+	Destination string
+	Path        bus.ObjectPath
+}
+
+// Create calls the method of that name.
+func (c ManagerClient) Create(ctx context.Context, properties bus.Dict) (bus.ObjectPath, error) {
+	return bus.Result[bus.ObjectPath](c.Conn.Wait(ctx, ManagerCreateCall(c.Destination, c.Path, properties)))
+}
+
+// Remove calls the method of that name.
+func (c ManagerClient) Remove(ctx context.Context, identifier bus.ObjectPath) error {
+	_, err := c.Conn.Wait(ctx, ManagerRemoveCall(c.Destination, c.Path, identifier))
+	return err
+}
+
+// GetConnections calls the method of that name.
+func (c ManagerClient) GetConnections(ctx context.Context) ([]bus.Object, error) {
+	return bus.Result[[]bus.Object](c.Conn.Wait(ctx, ManagerGetConnectionsCall(c.Destination, c.Path)))
+}
+
+// RegisterAgent calls the method of that name.
+func (c ManagerClient) RegisterAgent(ctx context.Context, path bus.ObjectPath) error {
+	_, err := c.Conn.Wait(ctx, ManagerRegisterAgentCall(c.Destination, c.Path, path))
+	return err
+}
+
+// UnregisterAgent calls the method of that name.
+func (c ManagerClient) UnregisterAgent(ctx context.Context, path bus.ObjectPath) error {
+	_, err := c.Conn.Wait(ctx, ManagerUnregisterAgentCall(c.Destination, c.Path, path))
+	return err
+}
+
+// EmitManagerConnectionAdded sends the signal ConnectionAdded of an exported object.
+func EmitManagerConnectionAdded(conn *bus.Conn, object bus.ObjectPath, identifier bus.ObjectPath, properties bus.Dict) {
+	conn.Emit(object, InterfaceManager, "ConnectionAdded", identifier, properties)
+}
+
+// EmitManagerConnectionRemoved sends the signal ConnectionRemoved of an exported object.
+func EmitManagerConnectionRemoved(conn *bus.Conn, object bus.ObjectPath, identifier bus.ObjectPath) {
+	conn.Emit(object, InterfaceManager, "ConnectionRemoved", identifier)
+}
