@@ -28,6 +28,7 @@ import (
 	"net.connman/connmand/internal/provision"
 	"net.connman/connmand/internal/resolved"
 	"net.connman/connmand/internal/resolver"
+	"net.connman/connmand/internal/rfkill"
 	"net.connman/connmand/internal/settings"
 	"net.connman/connmand/internal/suspend"
 	"net.connman/connmand/internal/tech/ethernet"
@@ -97,7 +98,7 @@ func (d *daemon) build(o options, cfg config.Config) error {
 	d.resolver = d.newResolver(o, cfg, conn)
 	d.names.OnChange(d.resolver.SetNames)
 	conflicts := acd.New(d.loop, log)
-	d.core = core.New(d.loop, log, cfg.Config, core.Ports{
+	ports := core.Ports{
 		Links: links,
 		DHCP4: dhcp4.New(dhcp4.Config{
 			Loop: d.loop, Log: log, Dir: leaseDir,
@@ -115,7 +116,15 @@ func (d *daemon) build(o options, cfg config.Config) error {
 		Storage:         store,
 		Agents:          busapi.NewAgents(conn),
 		OpaqueAddress:   opaqueAddress(cfg, log),
-	}, global)
+	}
+	switches := d.openSwitches()
+	if switches != nil {
+		ports.Radios = switches
+	}
+	d.core = core.New(d.loop, log, cfg.Config, ports, global)
+	if switches != nil {
+		switches.Run(d.core.SetRadio)
+	}
 	if _, err := busapi.New(conn, d.loop, log, d.core); err != nil {
 		return err
 	}
@@ -281,6 +290,17 @@ func (d *daemon) watchClock() {
 		return
 	}
 	d.onClose(w.Close)
+}
+
+// openSwitches opens the switches of the radios, nil where there are none.
+func (d *daemon) openSwitches() *rfkill.Switches {
+	s, err := rfkill.Open(d.loop, d.log, rfkill.Device)
+	if err != nil {
+		d.log.Info("radios are taken for free", "because", err)
+		return nil
+	}
+	d.onClose(s.Close)
+	return s
 }
 
 // opaqueAddress is what makes opaque addresses, nil if none are wanted.

@@ -43,10 +43,10 @@ func (m *Manager) AddDevice(info DeviceInfo, driver DeviceDriver) *Device {
 	m.loop.Post("power device", func() {
 		switch {
 		case d.removed:
-		case t.powered == t.wanted() && t.power == nil:
+		case t.powered == t.able() && t.power == nil:
 			d.setPowered(t.powered, func(error) {})
 		default:
-			t.applyPower(func(error) {})
+			t.applyWish()
 		}
 	})
 	return d

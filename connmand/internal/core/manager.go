@@ -21,6 +21,7 @@ type Ports struct {
 	Hostnames       Hostnames
 	Storage         Storage
 	Agents          AgentCaller
+	Radios          Radios // where switches are told of with SetRadio
 	// OpaqueAddress makes an IPv6 address in a prefix of 64 bits that says
 	// nothing of the hardware; nil has addresses made of that. Each attempt
 	// gives another one.
@@ -43,6 +44,7 @@ type Manager struct {
 	multicastDNS bool
 
 	technologies []*Technology
+	radios       map[Type]Radio
 	services     []*Service // in the order shown to users
 	specs        []ServiceSpec
 	agents       agents
@@ -61,7 +63,7 @@ type Manager struct {
 // New makes a manager with the settings of an earlier run. It adds its own
 // end-of-turn work to the loop: add hooks that look at the result later.
 func New(l *loop.Loop, log *slog.Logger, cfg Config, ports Ports, global GlobalSettings) *Manager {
-	m := &Manager{loop: l, log: log, cfg: cfg, ports: ports, global: global}
+	m := &Manager{loop: l, log: log, cfg: cfg, ports: ports, global: global, radios: map[Type]Radio{}}
 	if m.global.Technologies == nil {
 		m.global.Technologies = map[Type]TechnologySettings{}
 	}
@@ -129,7 +131,8 @@ func (m *Manager) SetOfflineMode(on bool) {
 	m.mark(PropOfflineMode)
 	m.markManagerState()
 	for _, t := range m.technologies {
-		t.applyPower(func(error) {})
+		t.despite = false
+		t.applyWish()
 	}
 }
 

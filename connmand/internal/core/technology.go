@@ -19,6 +19,7 @@ type Technology struct {
 	connected bool
 	marks     marks
 	power     *powerChange
+	despite   bool // switched on by hand during OfflineMode
 }
 
 // powerChange is a change of power that some caller waits for.
@@ -26,6 +27,7 @@ type powerChange struct {
 	on      bool
 	waiting int // devices that have not answered
 	err     error
+	blocked bool // the radios, as they are not wanted
 	done    func(error)
 	timeout *loop.Timer
 }
@@ -60,41 +62,69 @@ func (m *Manager) AddTechnology(kind Type) *Technology {
 	return t
 }
 
-// SetPowered switches all devices of the technology and remembers the wish;
-// done hears how it went once they answered.
+// SetPowered switches all devices of the technology and remembers the wish, also
+// where nothing is left to switch; done hears how it went once they answered.
+// Switched on by hand it stays so during OfflineMode.
 func (t *Technology) SetPowered(on bool, done func(error)) {
 	switch {
+	case t.radio().Hard:
+		done(ErrPermissionDenied)
+		return
 	case t.power != nil:
 		done(ErrInProgress)
 		return
+	}
+	t.remember(on)
+	switch {
 	case t.powered == on && on:
 		done(ErrAlreadyEnabled)
-		return
 	case t.powered == on:
 		done(ErrAlreadyDisabled)
-		return
+	default:
+		t.switchPower(on, done)
 	}
+}
+
+// remember keeps the user's wish for this and for later runs.
+func (t *Technology) remember(on bool) {
+	t.despite = on && t.m.global.OfflineMode
 	settings := t.Settings()
-	settings.Enable = on
-	t.m.global.Technologies[t.kind] = settings
-	t.m.globalDirty = true
-	t.switchPower(on, done)
+	if settings.Enable != on {
+		settings.Enable = on
+		t.m.global.Technologies[t.kind] = settings
+		t.m.globalDirty = true
+	}
+}
+
+// wish is whether the technology is to be on.
+func (t *Technology) wish() bool {
+	return t.Settings().Enable && (!t.m.global.OfflineMode || t.despite)
 }
 
 // wanted is whether the technology should be on, all told.
-func (t *Technology) wanted() bool {
-	return t.Settings().Enable && !t.m.global.OfflineMode
-}
+func (t *Technology) wanted() bool { return t.wish() && !t.radio().blocked() }
 
 // applyPower brings the devices to the wanted power.
-func (t *Technology) applyPower(done func(error)) {
+func (t *Technology) applyPower() {
 	if t.power == nil && t.powered != t.wanted() {
-		t.switchPower(t.wanted(), done)
+		t.switchPower(t.wanted(), func(error) {})
+	}
+}
+
+// able is whether the technology can be as it is to be, for the switches that no
+// program can turn.
+func (t *Technology) able() bool { return t.wish() && !t.radio().Hard }
+
+// applyWish brings the devices to the power that is to be, and with it the
+// switches that a program can turn.
+func (t *Technology) applyWish() {
+	if t.power == nil && t.powered != t.able() {
+		t.switchPower(t.able(), func(error) {})
 	}
 }
 
 func (t *Technology) switchPower(on bool, done func(error)) {
-	p := &powerChange{on: on, waiting: 1, done: done}
+	p := &powerChange{on: on, done: done}
 	t.power = p
 	p.timeout = t.m.loop.After("power timeout", powerTimeout, func() {
 		// The devices may be slow, but what they end up with counts.
@@ -102,17 +132,44 @@ func (t *Technology) switchPower(on bool, done func(error)) {
 		p.done = func(error) {}
 		answer(ErrTimeout)
 	})
+	end := func(err error) { t.endPower(p, err) }
+	switch r := t.radio(); {
+	case on && r.Soft:
+		t.block(false, func(err error) {
+			if err != nil || t.power != p {
+				end(err)
+				return
+			}
+			t.switchDevices(p, end)
+		})
+	case !on && r.Switches > 0 && !r.blocked() && !t.wish():
+		t.switchDevices(p, func(err error) {
+			if err != nil || t.power != p {
+				end(err)
+				return
+			}
+			p.blocked = true
+			t.block(true, end)
+		})
+	default:
+		t.switchDevices(p, end)
+	}
+}
+
+// switchDevices switches all devices; done hears when they have answered.
+func (t *Technology) switchDevices(p *powerChange, done func(error)) {
+	p.waiting = 1
 	answered := func(err error) {
 		if err != nil {
 			p.err = err
 		}
 		if p.waiting--; p.waiting == 0 {
-			t.endPower(p, p.err)
+			done(p.err)
 		}
 	}
 	for _, d := range t.devices {
 		p.waiting++
-		d.setPowered(on, answered)
+		d.setPowered(p.on, answered)
 	}
 	answered(nil)
 }
@@ -127,8 +184,12 @@ func (t *Technology) endPower(p *powerChange, err error) {
 		t.setPowered(p.on)
 	}
 	p.done(err)
-	if err == nil {
-		t.applyPower(func(error) {}) // the wish may have changed meanwhile
+	switch { // the wish may have changed meanwhile
+	case err != nil:
+	case p.blocked:
+		t.applyWish()
+	default:
+		t.applyPower()
 	}
 }
 
