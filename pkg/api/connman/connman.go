@@ -1347,6 +1347,66 @@ func (c SessionClient) Change(ctx context.Context, name string, value bus.Varian
 	return err
 }
 
+// InterfaceTask is the name of the interface.
+const InterfaceTask = "net.connman.Task"
+
+// TaskServer implements net.connman.Task. Every method answers its call, at once or later.
+type TaskServer interface {
+	// Notify replies with ().
+	Notify(call *bus.Call, reason string, dict bus.Array)
+	// Getsec replies with (user s, password s).
+	Getsec(call *bus.Call)
+}
+
+// ServeTask offers s as net.connman.Task.
+func ServeTask(s TaskServer) bus.Interface {
+	i := declaredTask
+	i.Server = s
+	return i
+}
+
+var declaredTask = bus.Interface{
+	Name: InterfaceTask,
+	Methods: []bus.Method{
+		{
+			Name: "notify",
+			In:   []bus.Arg{{Name: "reason", Type: "s"}, {Name: "dict", Type: "a{ss}"}},
+			Handle: func(call *bus.Call, args []any) {
+				call.Server().(TaskServer).Notify(call, args[0].(string), args[1].(bus.Array))
+			},
+		},
+		{
+			Name:   "getsec",
+			Out:    []bus.Arg{{Name: "user", Type: "s"}, {Name: "password", Type: "s"}},
+			Handle: func(call *bus.Call, _ []any) { call.Server().(TaskServer).Getsec(call) },
+		},
+	},
+}
+
+// TaskNotifyCall is a call of net.connman.Task.notify.
+func TaskNotifyCall(destination string, object bus.ObjectPath, reason string, dict bus.Array) bus.MethodCall {
+	return bus.MethodCall{Destination: destination, Path: object, Interface: InterfaceTask, Member: "notify", Args: []any{reason, dict}}
+}
+
+// TaskGetsecCall is a call of net.connman.Task.getsec.
+func TaskGetsecCall(destination string, object bus.ObjectPath) bus.MethodCall {
+	return bus.MethodCall{Destination: destination, Path: object, Interface: InterfaceTask, Member: "getsec"}
+}
+
+// TaskClient calls net.connman.Task of one object and waits for the answers. Its methods
+// are for other goroutines than the loop's.
+type TaskClient struct {
+	Conn        *bus.Conn
+	Destination string
+	Path        bus.ObjectPath
+}
+
+// Notify calls the method of that name.
+func (c TaskClient) Notify(ctx context.Context, reason string, dict bus.Array) error {
+	_, err := c.Conn.Wait(ctx, TaskNotifyCall(c.Destination, c.Path, reason, dict))
+	return err
+}
+
 // InterfaceTechnology is the name of the interface.
 const InterfaceTechnology = "net.connman.Technology"
 

@@ -60,8 +60,8 @@ func (g *generator) server(i iface) {
 	g.printf("// %sServer implements %s. Every method answers its call, at once or later.\n", name, i.Name)
 	g.printf("type %sServer interface {\n", name)
 	for _, m := range i.Methods {
-		g.printf("\t// %s replies with (%s).\n", m.Name, describe(m.args("out")))
-		g.printf("\t%s(call *bus.Call%s)\n", m.Name, leading(parameters(m.args("in"))))
+		g.printf("\t// %s replies with (%s).\n", m.goName(), describe(m.args("out")))
+		g.printf("\t%s(call *bus.Call%s)\n", m.goName(), leading(parameters(m.args("in"))))
 	}
 	g.printf("}\n\n")
 	g.printf("// Serve%s offers s as %s.\n", name, i.Name)
@@ -102,7 +102,7 @@ func (g *generator) serverMethod(iface string, m method) {
 		argsName = "_"
 	}
 	g.printf("Handle: func(call *bus.Call, %s []any) { call.Server().(%sServer).%s(call%s) },\n},\n",
-		argsName, iface, m.Name, leading(strings.Join(values, ", ")))
+		argsName, iface, m.goName(), leading(strings.Join(values, ", ")))
 }
 
 // calls writes a function per method that builds a call of it.
@@ -112,8 +112,8 @@ func (g *generator) calls(i iface) {
 			continue
 		}
 		in := m.args("in")
-		g.printf("// %s%sCall is a call of %s.%s.\n", i.short(), m.Name, i.Name, m.Name)
-		g.printf("func %s%sCall(destination string, object bus.ObjectPath%s) bus.MethodCall {\n", i.short(), m.Name, leading(parameters(in)))
+		g.printf("// %s%sCall is a call of %s.%s.\n", i.short(), m.goName(), i.Name, m.Name)
+		g.printf("func %s%sCall(destination string, object bus.ObjectPath%s) bus.MethodCall {\n", i.short(), m.goName(), leading(parameters(in)))
 		g.printf("\treturn bus.MethodCall{Destination: destination, Path: object, Interface: Interface%s, Member: %q", i.short(), m.Name)
 		if len(in) > 0 {
 			g.printf(", Args: []any{%s}", names(in))
@@ -132,9 +132,9 @@ func (g *generator) client(i iface) {
 		if passesFile(m) || len(out) > 1 {
 			continue
 		}
-		call := fmt.Sprintf("c.Conn.Wait(ctx, %s%sCall(c.Destination, c.Path%s))", i.short(), m.Name, leading(names(in)))
-		g.printf("// %s calls the method of that name.\n", m.Name)
-		g.printf("func (c %s) %s(ctx context.Context%s) ", name, m.Name, leading(parameters(in)))
+		call := fmt.Sprintf("c.Conn.Wait(ctx, %s%sCall(c.Destination, c.Path%s))", i.short(), m.goName(), leading(names(in)))
+		g.printf("// %s calls the method of that name.\n", m.goName())
+		g.printf("func (c %s) %s(ctx context.Context%s) ", name, m.goName(), leading(parameters(in)))
 		if len(out) == 0 {
 			g.printf("error {\n\t_, err := %s\n\treturn err\n}\n\n", call)
 		} else {

@@ -123,6 +123,9 @@ func (i iface) short() string {
 	return exported(i.Name[strings.LastIndexByte(i.Name, '.')+1:])
 }
 
+// goName returns the method's name as an exported Go name: some begin small.
+func (m method) goName() string { return exported(m.Name) }
+
 func (m method) args(direction string) []arg {
 	var list []arg
 	for _, a := range m.Args {
