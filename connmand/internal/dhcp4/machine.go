@@ -114,6 +114,7 @@ type machine struct {
 	retry   time.Time // when to send again or to go on; zero: never
 	giveUp  time.Time // when to report that nobody answers; zero: reported, or bound
 
+	aloud     bool       // the last message asked for its answer as a broadcast
 	offer     reply      // selecting: the second choice; requesting: what was chosen
 	avoid     netip.Addr // server that offered and did not give; second choice
 	confirm   netip.Addr // rebooting: the earlier address
@@ -227,8 +228,8 @@ func (m *machine) end(giveBack bool) {
 // request continues the exchange of its offer.
 func (m *machine) enter(now time.Time, s state) {
 	m.state, m.tries, m.retry = s, 0, time.Time{}
-	if s != requesting {
-		m.offer = reply{}
+	if s != requesting { // which goes on as the offer came
+		m.offer, m.aloud = reply{}, false
 	}
 	switch s {
 	case requesting:
@@ -434,13 +435,18 @@ func (m *machine) reportBound(now time.Time) {
 
 // send says what the state has to say and sets when to say it again.
 func (m *machine) send(now time.Time) {
+	// Some servers' broadcasts get lost on the way, with others it is the
+	// direct answers: ask for both in turn, but not yet with the second
+	// message, as that is for a switch which did not forward the first. Where
+	// hundreds of links lead to it, each hears what is broadcast to all.
+	if m.tries >= 2 {
+		m.aloud = !m.aloud
+	}
 	q := query{
-		kind: request,
-		xid:  m.xid,
-		secs: uint16(min(now.Sub(m.began)/time.Second, 0xffff)),
-		// Some servers' broadcasts get lost on the way, with others it
-		// is the direct answers: ask for both in turn.
-		broadcast: m.tries%2 == 1,
+		kind:      request,
+		xid:       m.xid,
+		secs:      uint16(min(now.Sub(m.began)/time.Second, 0xffff)),
+		broadcast: m.aloud,
 	}
 	wait := m.backOff(m.tries)
 	switch m.state {

@@ -60,13 +60,39 @@ func TestSilence(t *testing.T) {
 		if gap < least-maxJitter || gap > least+maxJitter {
 			t.Fatalf("message %d after %v, want %v ± 1s", i+1, gap, least)
 		}
-		if m.IsBroadcast() != (i%2 == 0) {
-			t.Fatalf("message %d: broadcast flag %v", i+1, m.IsBroadcast())
+		if m.IsBroadcast() != (i%2 == 1) {
+			t.Fatalf("message %d: broadcast flag %v", i+2, m.IsBroadcast())
 		}
 	}
 	s.server = goodServer
 	s.run(maxRetry + maxJitter)
 	s.wantState(bound)
+}
+
+// A server of which only broadcasts arrive, or only what it sends directly, is
+// understood within a few messages.
+func TestAnswersOfOneKindArrive(t *testing.T) {
+	for _, c := range []struct {
+		broadcast bool
+		messages  int
+		within    time.Duration
+	}{
+		{broadcast: false, messages: 2, within: 0},
+		{broadcast: true, messages: 4, within: 2 * time.Second},
+	} {
+		s := newSim(t, func(q sent) [][]byte {
+			if q.IsBroadcast() != c.broadcast {
+				return nil
+			}
+			return goodServer(q)
+		})
+		s.step(begin{})
+		s.run(c.within)
+		s.wantState(bound)
+		if len(s.sent) != c.messages {
+			t.Errorf("broadcast %v: %d messages, want %d", c.broadcast, len(s.sent), c.messages)
+		}
+	}
 }
 
 func TestRenewal(t *testing.T) {
