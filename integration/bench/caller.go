@@ -12,6 +12,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/godbus/dbus/v5"
 )
@@ -30,7 +31,7 @@ type caller struct {
 // message format).
 const serialAt = 8
 
-func newCaller(address, destination string, path dbus.ObjectPath, iface, member string) (*caller, error) {
+func newCaller(address, destination string, path dbus.ObjectPath, method string, args ...any) (*caller, error) {
 	conn, err := net.Dial("unix", strings.TrimPrefix(address, "unix:path="))
 	if err != nil {
 		return nil, err
@@ -40,17 +41,22 @@ func newCaller(address, destination string, path dbus.ObjectPath, iface, member 
 		conn.Close()
 		return nil, fmt.Errorf("cannot introduce a client to the bus: %w", err)
 	}
-	c.question, err = encodeCall(destination, path, iface, member)
+	c.question, err = encodeCall(destination, path, method, args...)
 	return c, err
 }
 
-func encodeCall(destination string, path dbus.ObjectPath, iface, member string) ([]byte, error) {
-	m := &dbus.Message{Type: dbus.TypeMethodCall, Headers: map[dbus.HeaderField]dbus.Variant{
+// encodeCall makes the message that calls a method, named with its interface.
+func encodeCall(destination string, path dbus.ObjectPath, method string, args ...any) ([]byte, error) {
+	dot := strings.LastIndexByte(method, '.')
+	m := &dbus.Message{Type: dbus.TypeMethodCall, Body: args, Headers: map[dbus.HeaderField]dbus.Variant{
 		dbus.FieldDestination: dbus.MakeVariant(destination),
 		dbus.FieldPath:        dbus.MakeVariant(path),
-		dbus.FieldInterface:   dbus.MakeVariant(iface),
-		dbus.FieldMember:      dbus.MakeVariant(member),
+		dbus.FieldInterface:   dbus.MakeVariant(method[:dot]),
+		dbus.FieldMember:      dbus.MakeVariant(method[dot+1:]),
 	}}
+	if args != nil {
+		m.Headers[dbus.FieldSignature] = dbus.MakeVariant(dbus.SignatureOf(args...))
+	}
 	var out bytes.Buffer
 	err := m.EncodeTo(&out, binary.LittleEndian)
 	return out.Bytes(), err
@@ -70,7 +76,7 @@ func (c *caller) introduce() error {
 	}
 	var err error
 	const bus = "org.freedesktop.DBus"
-	if c.question, err = encodeCall(bus, "/org/freedesktop/DBus", bus, "Hello"); err != nil {
+	if c.question, err = encodeCall(bus, "/org/freedesktop/DBus", bus+".Hello"); err != nil {
 		return err
 	}
 	return c.call()
@@ -94,6 +100,13 @@ func (c *caller) call() error {
 			return nil
 		}
 	}
+}
+
+// time calls once and tells how long the answer took, or the lack of one.
+func (c *caller) time() (time.Duration, error) {
+	asked := time.Now()
+	err := c.call()
+	return time.Since(asked), err
 }
 
 // skip reads one message and says what it is.

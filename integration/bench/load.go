@@ -67,7 +67,7 @@ func (s *stage) callRate(connections int) (float64, error) {
 	errs := make([]error, connections)
 	callers := make([]*caller, connections)
 	for i := range callers {
-		c, err := newCaller(s.home.Bus.Address, "net.connman", "/", "net.connman.Manager", "GetServices")
+		c, err := newCaller(s.home.Bus.Address, "net.connman", "/", "net.connman.Manager.GetServices")
 		if err != nil {
 			return 0, err
 		}
@@ -148,28 +148,28 @@ func (s *stage) crowd(t *table, links int) error {
 	if err := s.settled(ctx); err != nil {
 		return err
 	}
-	stop := make(chan struct{})
-	slowest := make(chan time.Duration)
-	go func() { slowest <- s.slowestAnswer(stop) }()
+	asked, err := s.inquire()
+	if err != nil {
+		return err
+	}
 	plugged := time.Now()
 	if err := s.home.Plug(); err != nil {
 		return err
 	}
-	err := lab.Eventually(most, func() error {
+	err = lab.Eventually(most, func() error {
 		if n := s.watch.linksWithAddress(); n != links {
 			return fmt.Errorf("%d of %d links have an address", n, links)
 		}
 		return nil
 	})
 	took := time.Since(plugged)
-	close(stop)
-	worst := <-slowest
-	if err != nil {
+	slowest, errAsking := asked.end()
+	if err := errors.Join(err, errAsking); err != nil {
 		return err
 	}
 	row := fmt.Sprintf("%d links: ", links)
 	t.less(s.manager, row+"all have an address", "s", took.Seconds())
-	t.less(s.manager, row+"slowest answer (goal 50)", "ms", float64(worst.Microseconds())/1000)
+	t.less(s.manager, row+"slowest answer (goal 50)", "ms", float64(slowest.Microseconds())/1000)
 	used, err := memory(s.daemon.Pid())
 	if err != nil {
 		return err
@@ -181,24 +181,4 @@ func (s *stage) crowd(t *table, links int) error {
 	t.less(s.manager, row+"CPU", "s", cpu.Seconds())
 	t.less(s.manager, row+"Rss", "MB", used.rss)
 	return nil
-}
-
-// slowestAnswer asks again and again until stop, and tells how long the
-// slowest answer took.
-func (s *stage) slowestAnswer(stop <-chan struct{}) time.Duration {
-	var worst time.Duration
-	pace := time.NewTicker(10 * time.Millisecond)
-	defer pace.Stop()
-	for {
-		select {
-		case <-stop:
-			return worst
-		case <-pace.C:
-			ctx, cancel := context.WithTimeout(context.Background(), patience)
-			asked := time.Now()
-			_ = s.ask(ctx) // no answer is a slow one
-			cancel()
-			worst = max(worst, time.Since(asked))
-		}
-	}
 }

@@ -56,7 +56,15 @@ func main() {
 	runs := flag.Int("runs", 11, "how often each is measured")
 	only := flag.String("only", "", "measure only scenarios whose names begin so, such as life,idle")
 	names := flag.String("managers", "", "measure only managers whose names begin so")
+	inquire := flag.String("inquire", "", "not for people: be the one who asks the manager on this bus again and again")
 	flag.Parse()
+	if *inquire != "" {
+		if err := runInquiry(*inquire, list(*names)); err != nil {
+			fmt.Fprintln(os.Stderr, "bench:", err)
+			os.Exit(1)
+		}
+		return
+	}
 	if err := bench(*runs, list(*only), list(*names)); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)

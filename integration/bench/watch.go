@@ -96,8 +96,9 @@ type observer struct {
 	recorder *lab.Recorder
 	end      chan struct{}
 
-	mu        sync.Mutex // guards addresses and changed
+	mu        sync.Mutex // guards what follows
 	addresses []addressChange
+	addressed map[int]bool // links that have an address, by index
 	changed   chan struct{}
 }
 
@@ -109,7 +110,7 @@ type addressChange struct {
 }
 
 func observe(h *home.Home) (*observer, error) {
-	o := &observer{home: h, end: make(chan struct{}), changed: make(chan struct{})}
+	o := &observer{home: h, end: make(chan struct{}), addressed: map[int]bool{}, changed: make(chan struct{})}
 	var err error
 	if o.recorder, err = h.Bus.Record(); err != nil {
 		return nil, err
@@ -136,6 +137,11 @@ func (o *observer) note(change addressChange) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.addresses = append(o.addresses, change)
+	if change.added {
+		o.addressed[change.index] = true
+	} else {
+		delete(o.addressed, change.index)
+	}
 	close(o.changed)
 	o.changed = make(chan struct{})
 }
@@ -168,17 +174,7 @@ func (o *observer) address(ctx context.Context, after time.Time, added bool) (ti
 func (o *observer) linksWithAddress() int {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	has := map[int]bool{}
-	for _, change := range o.addresses {
-		has[change.index] = change.added
-	}
-	n := 0
-	for _, on := range has {
-		if on {
-			n++
-		}
-	}
-	return n
+	return len(o.addressed)
 }
 
 // reached waits until the manager says, in a record from position from on,

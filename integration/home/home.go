@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"time"
 
 	"net.connman/integration/lab"
@@ -88,8 +89,24 @@ func (h *Home) lay(l *lab.Lab, i int, bridge lab.End) error {
 	return port.FullChecksums()
 }
 
-// Plug plugs in every cable.
-func (h *Home) Plug() error { return each(h.Ports, lab.End.Up) }
+// handful is how many cables are plugged in between two looks at them. The kernel
+// tells of that many carriers at once; had it more to tell of, it would spread
+// the rest over seconds, a hundred in each.
+const handful = 50
+
+// Plug plugs in every cable and waits until the kernel has told of each carrier.
+func (h *Home) Plug() error {
+	for ports := range slices.Chunk(h.Ports, handful) {
+		if err := each(ports, lab.End.Up); err != nil {
+			return err
+		}
+		told := func(port lab.End) error { return lab.Eventually(time.Minute, port.Told) }
+		if err := each(ports, told); err != nil {
+			return err
+		}
+	}
+	return nil
+}
 
 // Unplug pulls every cable.
 func (h *Home) Unplug() error { return each(h.Ports, lab.End.Down) }

@@ -28,6 +28,20 @@ func (e End) Up() error { return e.Host.Netlink.LinkSetUp(e.Link) }
 // for that one the cable was pulled.
 func (e End) Down() error { return e.Host.Netlink.LinkSetDown(e.Link) }
 
+// Told objects as long as the kernel has not told of the interface's carrier,
+// which it does a little after the carrier came or went.
+func (e End) Told() error {
+	link, err := e.Host.Netlink.LinkByIndex(e.Index())
+	if err != nil {
+		return err
+	}
+	carrier := link.Attrs().RawFlags&unix.IFF_LOWER_UP != 0
+	if state := link.Attrs().OperState; (state == netlink.OperUp) != carrier {
+		return fmt.Errorf("%s is still said to be %v", e.Name(), state)
+	}
+	return nil
+}
+
 // AddAddr gives the interface an address, such as "192.0.2.1/24".
 func (e End) AddAddr(prefix string) error {
 	addr, err := netlink.ParseAddr(prefix)

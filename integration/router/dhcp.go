@@ -20,10 +20,10 @@ type Server struct {
 	conn   *net.UDPConn
 	wire   wire
 	done   chan struct{}
-	// leases, former and declined belong to the server's goroutine.
-	leases   map[string]netip.Addr // by hardware address
-	former   map[string]netip.Addr // likewise, also of those who gave theirs back
-	declined map[netip.Addr]bool
+	// leases, former and taken belong to the server's goroutine.
+	leases map[string]netip.Addr // by hardware address
+	former map[string]netip.Addr // likewise, also of those who gave theirs back
+	taken  map[netip.Addr]bool   // leased or declined
 
 	mu      sync.Mutex // guards heard and changed
 	heard   []*dhcpv4.DHCPv4
@@ -42,12 +42,12 @@ func startDHCP(config Config) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{
-		config:   config,
-		done:     make(chan struct{}),
-		leases:   map[string]netip.Addr{},
-		former:   map[string]netip.Addr{},
-		declined: map[netip.Addr]bool{},
-		changed:  make(chan struct{}),
+		config:  config,
+		done:    make(chan struct{}),
+		leases:  map[string]netip.Addr{},
+		former:  map[string]netip.Addr{},
+		taken:   map[netip.Addr]bool{},
+		changed: make(chan struct{}),
 	}
 	if s.conn, err = listen(config.Interface); err != nil {
 		return nil, err
@@ -164,7 +164,7 @@ func (s *Server) Wait(ctx context.Context, from int, match func(*dhcpv4.DHCPv4) 
 func (s *Server) reply(request *dhcpv4.DHCPv4) *dhcpv4.DHCPv4 {
 	client := request.ClientHWAddr.String()
 	if named := request.ServerIdentifier(); named != nil && !named.Equal(s.config.Address.Addr().AsSlice()) {
-		delete(s.leases, client) // it chose another server
+		s.release(client) // it chose another server
 		return nil
 	}
 	switch request.MessageType() {
@@ -177,10 +177,9 @@ func (s *Server) reply(request *dhcpv4.DHCPv4) *dhcpv4.DHCPv4 {
 	case dhcpv4.MessageTypeInform:
 		return s.grant(request, dhcpv4.MessageTypeAck, netip.Addr{})
 	case dhcpv4.MessageTypeDecline:
-		s.declined[s.leases[client]] = true
-		delete(s.leases, client)
+		delete(s.leases, client) // and nobody gets it any more
 	case dhcpv4.MessageTypeRelease:
-		delete(s.leases, client)
+		s.release(client)
 	}
 	return nil
 }
@@ -204,24 +203,27 @@ func (s *Server) pick(client string) (netip.Addr, bool) {
 	if address, ok := s.leases[client]; ok {
 		return address, true
 	}
-	taken := map[netip.Addr]bool{}
-	for _, address := range s.leases {
-		taken[address] = true
-	}
-	free := func(address netip.Addr) bool { return !taken[address] && !s.declined[address] }
-	if address, ok := s.former[client]; ok && free(address) {
-		s.leases[client] = address
-		return address, true
+	if address, ok := s.former[client]; ok && !s.taken[address] {
+		return s.lease(client, address), true
 	}
 	address := s.config.First
 	for range s.config.Count {
-		if free(address) {
-			s.leases[client], s.former[client] = address, address
-			return address, true
+		if !s.taken[address] {
+			return s.lease(client, address), true
 		}
 		address = address.Next()
 	}
 	return netip.Addr{}, false
+}
+
+func (s *Server) lease(client string, address netip.Addr) netip.Addr {
+	s.leases[client], s.former[client], s.taken[address] = address, address, true
+	return address
+}
+
+func (s *Server) release(client string) {
+	delete(s.taken, s.leases[client])
+	delete(s.leases, client)
 }
 
 // answer makes a message of the given type without an address in it.

@@ -24,9 +24,9 @@ func newServer() *Server {
 			Lease:   time.Hour,
 			Domain:  "home.test",
 		},
-		leases:   map[string]netip.Addr{},
-		former:   map[string]netip.Addr{},
-		declined: map[netip.Addr]bool{},
+		leases: map[string]netip.Addr{},
+		former: map[string]netip.Addr{},
+		taken:  map[netip.Addr]bool{},
 	}
 }
 
