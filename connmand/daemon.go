@@ -33,6 +33,7 @@ import (
 	"net.connman/connmand/internal/suspend"
 	"net.connman/connmand/internal/tech/ethernet"
 	"net.connman/connmand/internal/tech/wifi"
+	"net.connman/connmand/internal/timezone"
 	"net.connman/pkg/bus"
 	"net.connman/pkg/loop"
 )
@@ -134,10 +135,13 @@ func (d *daemon) build(o options, cfg config.Config) error {
 		ethernet.Start(d.core, links, filter, log)
 	}
 	if o.uses("wifi") {
-		wifi.Start(wifi.Config{
+		bearer := wifi.Start(wifi.Config{
 			Manager: d.core, Loop: d.loop, Log: log, Bus: conn, Links: links, Passes: filter.Passes,
-			Driver: o.wifiDrivers, BackgroundScan: cfg.BackgroundScanning,
+			Driver: o.wifiDrivers, BackgroundScan: cfg.BackgroundScanning, Roaming: cfg.Roaming,
 		})
+		if cfg.RegdomFollowsTimezone {
+			d.findCountry(cfg.Localtime, bearer.SetCountry)
+		}
 	}
 	d.watchClock()
 	return nil
@@ -290,6 +294,20 @@ func (d *daemon) watchClock() {
 		return
 	}
 	d.onClose(w.Close)
+}
+
+// findCountry tells in which country the machine is.
+func (d *daemon) findCountry(localtime string, found func(string)) {
+	loop.Go(d.loop, "find country", func(context.Context) (string, error) {
+		return timezone.Country(localtime, timezone.Database)
+	}, func(country string, err error) {
+		if err != nil {
+			d.log.Warn("radios keep the rules they have", "because", err)
+			return
+		}
+		d.log.Info("radios keep the country's rules", "country", country)
+		found(country)
+	})
 }
 
 // openSwitches opens the switches of the radios, nil where there are none.

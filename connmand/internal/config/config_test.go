@@ -31,6 +31,9 @@ const everything = `[General]
 InputRequestTimeout = 1
 BrowserLaunchTimeout = 2
 BackgroundScanning = false
+RoamingScan = 10, -70, 600
+MACAddressPolicy = stable-random
+SettingsFollowNetwork = true
 UseGatewaysAsTimeservers = true
 FallbackTimeservers = a.example, 192.0.2.1
 FallbackNameservers = 192.0.2.2, 2001:db8::1
@@ -69,6 +72,9 @@ const everythingTOML = `[General]
 InputRequestTimeout = 1
 BrowserLaunchTimeout = 2
 BackgroundScanning = false
+RoamingScan = [10, -70, 600]
+MACAddressPolicy = "stable-random"
+SettingsFollowNetwork = true
 UseGatewaysAsTimeservers = true
 FallbackTimeservers = ["a.example", "192.0.2.1"]
 FallbackNameservers = ["192.0.2.2", "2001:db8::1"]
@@ -106,22 +112,25 @@ DNSBackend = "systemd-resolved"
 func TestEveryKey(t *testing.T) {
 	want := Config{
 		Config: core.Config{
-			InputRequestTimeout:  time.Second,
-			BrowserLaunchTimeout: 2 * time.Second,
-			DefaultAutoConnect:   []core.Type{core.Cellular, core.Bluetooth, core.Wifi},
-			DefaultEnabled:       []core.Type{core.Wifi},
-			AlwaysConnected:      []core.Type{core.Ethernet},
-			Preferred:            []core.Type{core.Wifi, core.Ethernet},
-			SingleConnected:      true,
-			AutoConnectRoaming:   true,
-			UseGatewaysAsTime:    true,
-			FallbackTimeservers:  []string{"a.example", "192.0.2.1"},
-			FallbackNameservers:  []string{"192.0.2.2", "2001:db8::1"},
-			Tethering:            []core.Type{core.Ethernet, core.P2P},
-			PersistentTethering:  true,
-			Enable6to4:           true,
-			VendorClassID:        "a box",
-			ConflictDetection:    true,
+			InputRequestTimeout:   time.Second,
+			BrowserLaunchTimeout:  2 * time.Second,
+			Roaming:               core.RoamingScan{Short: 10 * time.Second, Threshold: -70, Long: 10 * time.Minute},
+			AddressPolicy:         core.AddressStable,
+			SettingsFollowNetwork: true,
+			DefaultAutoConnect:    []core.Type{core.Cellular, core.Bluetooth, core.Wifi},
+			DefaultEnabled:        []core.Type{core.Wifi},
+			AlwaysConnected:       []core.Type{core.Ethernet},
+			Preferred:             []core.Type{core.Wifi, core.Ethernet},
+			SingleConnected:       true,
+			AutoConnectRoaming:    true,
+			UseGatewaysAsTime:     true,
+			FallbackTimeservers:   []string{"a.example", "192.0.2.1"},
+			FallbackNameservers:   []string{"192.0.2.2", "2001:db8::1"},
+			Tethering:             []core.Type{core.Ethernet, core.P2P},
+			PersistentTethering:   true,
+			Enable6to4:            true,
+			VendorClassID:         "a box",
+			ConflictDetection:     true,
 			OnlineCheck: core.OnlineCheckConfig{
 				Mode: core.OnlineCheckContinuous, IPv4URL: "http://a.example/4", IPv6URL: "http://a.example/6",
 				ConnectTimeout: 12345 * time.Millisecond, InitialInterval: 3, MaxInterval: 20,
@@ -184,6 +193,9 @@ func TestMistakesAreReportedAndIgnored(t *testing.T) {
 		"OnlineCheckInitialInterval=0", "OnlineCheckInitialInterval=13", "OnlineCheckMaxInterval=-2",
 		"OnlineCheckFailuresThreshold=0", "OnlineCheckSuccessesThreshold=99999999999",
 		"OnlineCheckIntervalStyle=linear", "Localtime=localtime", "ResolvConf=", "DNSBackend=bind", "DNSBackend=",
+		"RoamingScan=", "RoamingScan=30,-65", "RoamingScan=30,-65,x", "RoamingScan=30,-65,300,1", "RoamingScan=30,-10,300",
+		"RoamingScan=30,-101,300", "RoamingScan=0,-65,300", "RoamingScan=301,-65,300", "RoamingScan=30,-65,86401",
+		"MACAddressPolicy=", "MACAddressPolicy=mine",
 		"VendorClassID=\xff", "IPv6AddressGeneration=random", "IPv6AddressGeneration=",
 	} {
 		c, problems := Parse([]byte("# a comment\n[General]\n" + text + "\n"))

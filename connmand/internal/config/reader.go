@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -172,6 +173,33 @@ func (r *reader) count(to *int) func(string) {
 			r.wrong(key, "must be at least 1")
 		default:
 			*to = n
+		}
+	}
+}
+
+// roaming takes three numbers: seconds, dBm, seconds.
+func (r *reader) roaming(to *core.RoamingScan) func(string) {
+	return func(key string) {
+		list, ok := r.list(key)
+		if !ok {
+			return
+		}
+		var n []int
+		for _, s := range list {
+			if i, err := strconv.Atoi(s); err == nil {
+				n = append(n, i)
+			}
+		}
+		const day = 86400
+		switch {
+		case len(list) != 3 || len(n) != 3:
+			r.wrong(key, "not three numbers: seconds while the signal is weak, dBm, seconds while it is not")
+		case n[0] < 1 || n[0] > n[2] || n[2] > day:
+			r.wrong(key, "not 1 to %d seconds, first the shorter time", day)
+		case n[1] < -100 || n[1] > -20:
+			r.wrong(key, "not a signal between -100 and -20 dBm")
+		default:
+			*to = core.RoamingScan{Short: time.Duration(n[0]) * time.Second, Threshold: n[1], Long: time.Duration(n[2]) * time.Second}
 		}
 	}
 }

@@ -27,6 +27,11 @@ type Config struct {
 	InputRequestTimeout  time.Duration
 	BrowserLaunchTimeout time.Duration
 	BackgroundScanning   bool
+	Roaming              RoamingScan
+	AddressPolicy        AddressPolicy // for networks that nothing else is said of
+	// SettingsFollowNetwork has a wireless service without settings take those
+	// that another adapter's service of the same network has.
+	SettingsFollowNetwork bool
 
 	DefaultAutoConnect []Type // services of these types connect by themselves
 	DefaultEnabled     []Type // powered at the first start
@@ -50,6 +55,14 @@ type Config struct {
 	ConflictDetection bool // RFC 5227 for addresses from DHCP and from the user
 
 	OnlineCheck OnlineCheckConfig
+}
+
+// RoamingScan says when a connected adapter looks for better access points of
+// its network.
+type RoamingScan struct {
+	Short     time.Duration // between two scans while the signal is weak
+	Threshold int           // below which it is weak, dBm
+	Long      time.Duration // between two scans while it is not
 }
 
 // OnlineCheckConfig holds the OnlineCheck* keys.

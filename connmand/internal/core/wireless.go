@@ -19,6 +19,17 @@ const (
 	SecurityEAP  Security = "ieee8021x"
 )
 
+// AddressPolicy is which hardware address a network gets to see.
+type AddressPolicy string
+
+// The policies, spelt as in files. Networks may know their machines by it, so the
+// first is the default.
+const (
+	AddressPermanent AddressPolicy = "permanent"     // the adapter's own
+	AddressStable    AddressPolicy = "stable-random" // one that says nothing, for each SSID always the same
+	AddressRandom    AddressPolicy = "random"        // another one at each connection
+)
+
 // Wireless is what a network looks like on the air.
 type Wireless struct {
 	SSID      string // 1 to 32 bytes of any value; "" for a network that hides it

@@ -161,6 +161,7 @@ const (
 	InterfaceState        = "State"        // s, read
 	InterfaceBSSs         = "BSSs"         // ao, read
 	InterfaceCapabilities = "Capabilities" // a{sv} of Capability keys, read
+	InterfaceCountry      = "Country"      // s, readwrite
 	InterfaceSaePwe       = "SaePwe"       // s, readwrite
 )
 

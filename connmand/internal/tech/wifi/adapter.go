@@ -21,7 +21,7 @@ const (
 
 // adapter is one wireless link.
 type adapter struct {
-	b      *bearer
+	b      *Bearer
 	owner  string // of the supplicant's name
 	link   kernel.Link
 	device *core.Device
@@ -99,14 +99,10 @@ func (a *adapter) open(path bus.ObjectPath) {
 	a.scans = scans{a: a}
 	// Networks of somebody else would be joined behind our back.
 	a.b.Bus.Call(supplicant.InterfaceRemoveAllNetworksCall(a.owner, path), nil)
+	a.setCountry()
 	// WPA3 either way, by hunting and pecking as well as by hash-to-element; old
 	// supplicants know the first only.
-	a.b.Bus.Call(properties.PropertiesSetCall(a.owner, path, supplicant.InterfaceInterface,
-		supplicant.InterfaceSaePwe, bus.Variant{Value: "2"}), func(_ []any, err error) {
-		if err != nil {
-			a.b.Log.Debug("no hash-to-element", "interface", a.link.Name, "err", err)
-		}
-	})
+	a.set(supplicant.InterfaceSaePwe, "2")
 	a.getAll(path, supplicant.InterfaceInterface, func(about bus.Dict) {
 		a.update(about)
 		known, _ := bus.Lookup[[]bus.ObjectPath](about, supplicant.InterfaceBSSs)
@@ -115,6 +111,24 @@ func (a *adapter) open(path bus.ObjectPath) {
 		}
 		a.scans.restart()
 	})
+}
+
+// set sets a property of the supplicant's adapter. Not every supplicant has all,
+// and it goes without.
+func (a *adapter) set(name, value string) {
+	call := properties.PropertiesSetCall(a.owner, a.path, supplicant.InterfaceInterface, name, bus.Variant{Value: value})
+	a.b.Bus.Call(call, func(_ []any, err error) {
+		if err != nil {
+			a.b.Log.Debug("wpa_supplicant does not take it", "interface", a.link.Name, "property", name, "value", value, "err", err)
+		}
+	})
+}
+
+// setCountry has the adapter keep a country's rules for radios.
+func (a *adapter) setCountry() {
+	if country := a.b.country; country != "" && a.path != "" {
+		a.set(supplicant.InterfaceCountry, country)
+	}
 }
 
 // getAll asks for the properties of an object of this adapter.

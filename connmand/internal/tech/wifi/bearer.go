@@ -47,26 +47,37 @@ type Config struct {
 	// connection, and has the supplicant look for better access points of the
 	// network it is in.
 	BackgroundScan bool
+	Roaming        core.RoamingScan // with BackgroundScan
 }
 
-// bearer turns wireless links into devices.
-type bearer struct {
+// Bearer turns wireless links into devices.
+type Bearer struct {
 	Config
 	owner    string // who is the supplicant, "" while nobody is
 	links    map[int]kernel.Link
 	adapters map[int]*adapter
+	country  string   // whose rules for radios are kept, "" for those of the kernel
 	silence  []func() // end the subscriptions to the supplicant's signals
 }
 
 // Start reports the wireless devices of the machine from now on. A supplicant
 // that the bus can start is started when there is a first one.
-func Start(c Config) {
-	b := &bearer{Config: c, links: map[int]kernel.Link{}, adapters: map[int]*adapter{}}
+func Start(c Config) *Bearer {
+	b := &Bearer{Config: c, links: map[int]kernel.Link{}, adapters: map[int]*adapter{}}
 	c.Bus.WatchName(busName, b.changeOwner)
 	c.Links.Watch(b.observe)
+	return b
 }
 
-func (b *bearer) observe(e link.Event) {
+// SetCountry has all adapters keep the rules of a country (ISO 3166) for radios.
+func (b *Bearer) SetCountry(code string) {
+	b.country = code
+	for _, a := range b.adapters {
+		a.setCountry()
+	}
+}
+
+func (b *Bearer) observe(e link.Event) {
 	switch e := e.(type) {
 	case link.Added:
 		b.consider(e.Link)
@@ -79,7 +90,7 @@ func (b *bearer) observe(e link.Event) {
 }
 
 // consider brings what is known of a link up to date.
-func (b *bearer) consider(l kernel.Link) {
+func (b *Bearer) consider(l kernel.Link) {
 	old, known := b.links[l.Index]
 	ours := l.Wireless() && len(l.HardwareAddr) == 6 && l.Master == 0 && b.Passes(l.Name)
 	switch {
@@ -105,7 +116,7 @@ func (b *bearer) consider(l kernel.Link) {
 
 // wake has the bus start the supplicant, if it can. That nobody is there yet is
 // no error: the name's owner is followed.
-func (b *bearer) wake() {
+func (b *Bearer) wake() {
 	call := properties.PropertiesGetAllCall(busName, rootPath, supplicant.InterfaceWpaSupplicant1)
 	b.Bus.Call(call, func(_ []any, err error) {
 		if err != nil {
@@ -115,7 +126,7 @@ func (b *bearer) wake() {
 }
 
 // changeOwner follows the supplicant's coming and going.
-func (b *bearer) changeOwner(owner string) {
+func (b *Bearer) changeOwner(owner string) {
 	if owner == b.owner {
 		return
 	}
@@ -144,14 +155,14 @@ func (b *bearer) changeOwner(owner string) {
 	}
 }
 
-func (b *bearer) add(l kernel.Link) {
+func (b *Bearer) add(l kernel.Link) {
 	b.Log.Info("new device", "interface", l.Name, "technology", core.Wifi)
 	a := &adapter{b: b, owner: b.owner, link: l}
 	b.adapters[l.Index] = a
 	a.device = b.Manager.AddDevice(a.info(), a)
 }
 
-func (b *bearer) remove(index int) {
+func (b *Bearer) remove(index int) {
 	a, ok := b.adapters[index]
 	if !ok {
 		return
@@ -165,7 +176,7 @@ func (b *bearer) remove(index int) {
 
 // at returns the adapter at a path of the supplicant, or the one below which the
 // path lies.
-func (b *bearer) at(path bus.ObjectPath) *adapter {
+func (b *Bearer) at(path bus.ObjectPath) *adapter {
 	for _, a := range b.adapters {
 		if a.path != "" && (a.path == path || within(path, a.path)) {
 			return a
@@ -180,7 +191,7 @@ func within(path, parent bus.ObjectPath) bool {
 }
 
 // signalled hears what an adapter's signals say.
-func (b *bearer) signalled(s bus.ReceivedSignal) {
+func (b *Bearer) signalled(s bus.ReceivedSignal) {
 	a := b.at(s.Path)
 	if a == nil || a.path != s.Path {
 		return
@@ -209,7 +220,7 @@ func (b *bearer) signalled(s bus.ReceivedSignal) {
 }
 
 // changed hears of properties that changed, of adapters and of access points.
-func (b *bearer) changed(s bus.ReceivedSignal) {
+func (b *Bearer) changed(s bus.ReceivedSignal) {
 	a := b.at(s.Path)
 	of, ok := arg[string](s, 0)
 	about, ok2 := arg[bus.Dict](s, 1)

@@ -3,17 +3,13 @@ package wifi
 import (
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"strings"
 
 	"net.connman/connmand/internal/core"
 	"net.connman/pkg/api/supplicant"
 	"net.connman/pkg/bus"
 )
-
-// backgroundScan has the supplicant look for better access points every 30
-// seconds while the signal is below -65 dBm, else every 300: the C
-// implementation's values.
-const backgroundScan = "simple:30:-65:300"
 
 // Whether management frames are to be protected (IEEE 802.11w).
 const (
@@ -30,8 +26,8 @@ func (n *network) profile(c core.Credentials) (bus.Dict, error) {
 	if c.Hidden {
 		p.add(supplicant.NetworkScanSsid, uint32(1))
 	}
-	if n.a.b.BackgroundScan {
-		p.add(supplicant.NetworkBgscan, backgroundScan)
+	if b := n.a.b; b.BackgroundScan {
+		p.add(supplicant.NetworkBgscan, backgroundScan(b.Roaming))
 	}
 	switch n.security {
 	case core.SecurityPSK:
@@ -54,6 +50,12 @@ func (n *network) profile(c core.Credentials) (bus.Dict, error) {
 		p.add(supplicant.NetworkAuthAlg, "OPEN")
 	}
 	return p.dict, nil
+}
+
+// backgroundScan has the supplicant look for better access points (its module
+// "simple").
+func backgroundScan(r core.RoamingScan) string {
+	return fmt.Sprintf("simple:%d:%d:%d", int(r.Short.Seconds()), r.Threshold, int(r.Long.Seconds()))
 }
 
 type profile struct{ dict bus.Dict }

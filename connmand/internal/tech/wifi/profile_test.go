@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
@@ -50,7 +51,7 @@ func TestProfile(t *testing.T) {
 			if err := h.take(c.network); err != nil {
 				t.Fatal(err)
 			}
-			n := &network{a: &adapter{b: &bearer{}}, ssid: h.ssid, security: h.security(), members: map[bus.ObjectPath]*bss{"/1": h}}
+			n := &network{a: &adapter{b: &Bearer{}}, ssid: h.ssid, security: h.security(), members: map[bus.ObjectPath]*bss{"/1": h}}
 			dict, err := n.profile(c.credentials)
 			got := ""
 			for _, e := range dict {
@@ -105,4 +106,17 @@ func FuzzBSS(f *testing.F) {
 			t.Errorf("group %q cannot be a path", h.group())
 		}
 	})
+}
+
+// Better access points are looked for as the configuration says, or not at all.
+func TestBackgroundScan(t *testing.T) {
+	for scan, want := range map[bool]string{true: "simple:20:-70:600", false: ""} {
+		roaming := core.RoamingScan{Short: 20 * time.Second, Threshold: -70, Long: 10 * time.Minute}
+		a := &adapter{b: &Bearer{Config: Config{BackgroundScan: scan, Roaming: roaming}}}
+		n := &network{a: a, ssid: "x", security: core.SecurityNone}
+		dict, err := n.profile(core.Credentials{})
+		if got, _ := bus.Lookup[string](dict, "bgscan"); got != want || err != nil {
+			t.Errorf("with background scanning %t: %q, %v", scan, got, err)
+		}
+	}
 }

@@ -50,6 +50,7 @@ type fakeAdapter struct {
 	name     string
 	bsss     map[bus.ObjectPath]bus.Dict
 	networks map[bus.ObjectPath]bus.Dict
+	set      map[string]any // properties that were set
 	made     int
 }
 
@@ -168,7 +169,7 @@ func (f *fakeSupplicant) create(about bus.Dict) ([]any, error) {
 	}
 	f.lives++
 	path := bus.ObjectPath(fmt.Sprintf("%s/Interfaces/%d", rootPath, f.lives))
-	f.adapters[path] = &fakeAdapter{f: f, path: path, name: name, bsss: map[bus.ObjectPath]bus.Dict{}, networks: map[bus.ObjectPath]bus.Dict{}}
+	f.adapters[path] = &fakeAdapter{f: f, path: path, name: name, bsss: map[bus.ObjectPath]bus.Dict{}, networks: map[bus.ObjectPath]bus.Dict{}, set: map[string]any{}}
 	return []any{path}, nil
 }
 
@@ -208,6 +209,8 @@ func (a *fakeAdapter) serve(m bus.MethodCall) ([]any, error) {
 	case "RemoveNetwork":
 		delete(a.networks, m.Args[0].(bus.ObjectPath))
 		a.states("disconnected")
+	case "Set":
+		a.set[m.Args[1].(string)] = m.Args[2].(bus.Variant).Value
 	case "RemoveAllNetworks":
 		clear(a.networks)
 	}
@@ -284,6 +287,7 @@ func accessPoint(ssid string, signal int16, ways ...string) bus.Dict {
 // radio is a machine with the bearer, a kernel and a supplicant in memory.
 type radio struct {
 	*fakeSupplicant
+	bearer *Bearer
 	kernel *fake.Kernel
 	links  map[string]kernel.Link
 }
@@ -295,7 +299,7 @@ func newRadio(w *techtest.World) *radio {
 		_ = r.kernel.Run(w.Context, func(e []kernel.Event) { w.Loop.Post("kernel", func() { table.Deliver(e) }) })
 	}()
 	w.Do(func() {
-		Start(Config{
+		r.bearer = Start(Config{
 			Manager: w.Manager, Loop: w.Loop, Log: w.Log, Bus: r.fakeSupplicant, Links: table,
 			Passes: func(name string) bool { return !strings.HasPrefix(name, "no") },
 			Driver: "nl80211", BackgroundScan: true,

@@ -423,3 +423,25 @@ func FuzzElements(f *testing.F) {
 	f.Add([]byte{221, 4, 0x00, 0x50, 0xf2, 0x01})
 	f.Fuzz(func(_ *testing.T, elements []byte) { announcesSetup(elements) })
 }
+
+// Adapters keep the rules of the country that is known, also when they come
+// later.
+func TestCountry(t *testing.T) {
+	techtest.Run(t, func(w *techtest.World) {
+		r := newRadio(w)
+		first := r.plug("wlan0")
+		if _, told := first.set["Country"]; told {
+			t.Error("a country is told that nobody knows")
+		}
+		for _, country := range []string{"DE", "SE"} {
+			w.Do(func() { r.bearer.SetCountry(country) })
+			synctest.Wait()
+			if got := first.set["Country"]; got != country {
+				t.Errorf("the adapter is in %v, want %s", got, country)
+			}
+		}
+		if got := r.plug("xlan1").set["Country"]; got != "SE" {
+			t.Errorf("the next adapter is in %v", got)
+		}
+	})
+}
