@@ -119,7 +119,10 @@ type Tunnel struct {
 	DNS        netcfg.DNSConfig // servers and domains
 	PAC        string           // URL of a proxy configuration, "" if none
 	Routes     []Route          // ServerRoutes
-	MTU        int              // 0: the link's own
+	// Split says that only the Routes pass the tunnel: SplitRouting, unless the
+	// user has said what that should be.
+	Split bool
+	MTU   int // 0: the link's own
 }
 
 // Address is one family's configuration of a tunnel.
