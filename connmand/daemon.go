@@ -159,7 +159,7 @@ func (d *daemon) begin() {
 	d.watchProvisioning()
 	d.links.Deliver(d.early)
 	d.early = nil
-	giveBack(d.loop)
+	d.loop.GiveBackMemory()
 	d.ready()
 }
 

@@ -13,8 +13,9 @@ import (
 	"syscall"
 
 	"net.connman/connmand/internal/config"
-	"net.connman/connmand/internal/sdnotify"
+	"net.connman/pkg/background"
 	"net.connman/pkg/logx"
+	"net.connman/pkg/sdnotify"
 )
 
 // version is set by the build.
@@ -31,7 +32,7 @@ const (
 
 func main() {
 	ran := false
-	var failed failedStatus
+	var failed background.FailedStatus
 	err := command(version, func(o options) error { ran = true; return run(o) }).Execute()
 	switch {
 	case err == nil:
@@ -51,7 +52,7 @@ func run(o options) error {
 		return errors.New("only root can configure the network: start connmand as root")
 	}
 	if !o.foreground {
-		return daemonize()
+		return background.Start()
 	}
 	// Collecting early and often costs little in a daemon that mostly waits,
 	// and keeps it as small as its users need.
@@ -76,7 +77,7 @@ func logger(o options) *slog.Logger {
 	if o.debugging {
 		filter, warnings = logx.ParseFilter(o.debug)
 	}
-	log := logx.New(logx.Options{Program: "connmand", Foreground: !inBackground(), Debug: filter.FromEnvironment()})
+	log := logx.New(logx.Options{Program: "connmand", Foreground: !background.Inside(), Debug: filter.FromEnvironment()})
 	for _, w := range warnings {
 		log.Warn(w)
 	}
@@ -151,8 +152,8 @@ func (d *daemon) ready() {
 	if err := sdnotify.Send(sdnotify.Ready); err != nil {
 		d.log.Warn("cannot tell the service manager", "err", err)
 	}
-	if inBackground() {
-		if err := detach(); err != nil {
+	if background.Inside() {
+		if err := background.Detach(); err != nil {
 			d.log.Warn("cannot leave the terminal", "err", err)
 		}
 	}

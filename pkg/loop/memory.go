@@ -1,10 +1,8 @@
-package main
+package loop
 
 import (
 	"runtime/debug"
 	"time"
-
-	"net.connman/pkg/loop"
 )
 
 const (
@@ -15,10 +13,10 @@ const (
 	freeAfter = 8 * time.Second
 )
 
-// giveBack has the memory that a lot of work took given back to the system. The
-// Go runtime by itself takes minutes over it, and keeps a share. Starting counts
-// as a lot of work.
-func giveBack(l *loop.Loop) {
+// GiveBackMemory has the memory that a lot of work took given back to the system
+// from now on. The Go runtime by itself takes minutes over it, and keeps a share.
+// Starting counts as a lot of work. Call it once, before Run or from the loop.
+func (l *Loop) GiveBackMemory() {
 	turns := muchWork - 1
 	l.AtTurnEnd(func() {
 		if turns++; turns == muchWork {

@@ -1,4 +1,4 @@
-package main
+package background
 
 import (
 	"errors"
@@ -14,10 +14,11 @@ import (
 // waits, on file descriptor 3, for a byte that says it serves its callers.
 const readyVariable = "CONNMAND_STARTED_IN_BACKGROUND"
 
-// daemonize starts the same command line again, in the background and in a
-// session of its own, and returns when that serves its callers or has failed,
-// having said why. A Go program cannot fork: its threads would be left behind.
-func daemonize() error {
+// Start starts the same command line again, in the background and in a
+// session of its own, and returns when that serves its callers or has failed. The
+// error is a [FailedStatus] if the daemon has said why. A Go program cannot fork:
+// its threads would be left behind.
+func Start() error {
 	ours, theirs, err := os.Pipe()
 	if err != nil {
 		return fmt.Errorf("cannot start in the background: %w", err)
@@ -41,11 +42,11 @@ func daemonize() error {
 	return nil
 }
 
-// failedStatus is the exit status of a daemon that has said itself why it
+// FailedStatus is the exit status of a daemon that has said itself why it
 // failed: its starter passes it on and adds nothing.
-type failedStatus int
+type FailedStatus int
 
-func (s failedStatus) Error() string { return fmt.Sprintf("the daemon ended with status %d", int(s)) }
+func (s FailedStatus) Error() string { return fmt.Sprintf("the daemon ended with status %d", int(s)) }
 
 // ended says how a daemon that never served anybody ended.
 func ended(daemon *os.Process) error {
@@ -56,14 +57,14 @@ func ended(daemon *os.Process) error {
 	case state.ExitCode() <= 0: // told to end, or by a signal
 		return fmt.Errorf("the daemon ended at once: %v", state)
 	}
-	return failedStatus(state.ExitCode())
+	return FailedStatus(state.ExitCode())
 }
 
-// inBackground reports whether daemonize started this process.
-func inBackground() bool { return os.Getenv(readyVariable) != "" }
+// Inside reports whether [Start] started this process.
+func Inside() bool { return os.Getenv(readyVariable) != "" }
 
-// detach tells the starter that all is well and lets go of its terminal.
-func detach() error {
+// Detach tells the starter that all is well and lets go of its terminal.
+func Detach() error {
 	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
 	if err != nil {
 		return err
