@@ -26,6 +26,9 @@ type Route struct {
 	Src     netip.Addr   // preferred source address; invalid: the kernel chooses
 	Metric  uint32       // lower wins
 	Table   int          // routing table; 0 is the main table
+	// Unreachable refuses what goes to Dst. Such a route of IPv6 belongs to the
+	// loopback link; IPv4 has none here.
+	Unreachable bool
 }
 
 // IsDefault reports whether r matches every address of its family.
@@ -81,17 +84,6 @@ type IPConfig struct {
 func (c IPConfig) Equal(o IPConfig) bool {
 	return c.Address == o.Address && c.Broadcast == o.Broadcast && c.Gateway == o.Gateway &&
 		c.MTU == o.MTU && slices.Equal(c.Routes, o.Routes)
-}
-
-// DNSConfig names the servers to ask and the domains to search.
-type DNSConfig struct {
-	Servers []netip.Addr // in order of preference; link-local ones carry a zone
-	Domains []string     // search domains
-}
-
-// Equal reports whether both say the same in the same order.
-func (c DNSConfig) Equal(o DNSConfig) bool {
-	return slices.Equal(c.Servers, o.Servers) && slices.Equal(c.Domains, o.Domains)
 }
 
 // ProxyMethod says how programs find their proxy.

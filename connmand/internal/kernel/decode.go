@@ -167,7 +167,7 @@ func decodeAddr(b []byte) (a Addr, ok bool, err error) {
 }
 
 // decodeRoute reads an RTM_NEWROUTE or RTM_DELROUTE. ok is false for routes
-// that are not unicast, not out of exactly one link, that match on more than
+// that neither lead out of exactly one link nor refuse, that match on more than
 // the destination, or that are of the local table or a copy.
 func decodeRoute(b []byte) (r Route, ok bool, err error) {
 	if len(b) < unix.SizeofRtMsg {
@@ -180,7 +180,8 @@ func decodeRoute(b []byte) (r Route, ok bool, err error) {
 	sources, tos, table, kind := b[2], b[3], uint32(b[4]), b[7]
 	r.Protocol = b[5]
 	flags := binary.NativeEndian.Uint32(b[8:])
-	ok = kind == unix.RTN_UNICAST && sources == 0 && tos == 0 && flags&unix.RTM_F_CLONED == 0
+	r.Unreachable = kind == unix.RTN_UNREACHABLE
+	ok = (kind == unix.RTN_UNICAST || r.Unreachable) && sources == 0 && tos == 0 && flags&unix.RTM_F_CLONED == 0
 
 	dst := netip.IPv4Unspecified()
 	if family == unix.AF_INET6 {

@@ -64,7 +64,7 @@ type Addr struct {
 	Duplicate bool  // not to be used: another machine has it
 }
 
-// Route is a unicast route out of one link.
+// Route is a unicast route out of one link, or one that refuses.
 type Route struct {
 	Index int
 	netcfg.Route

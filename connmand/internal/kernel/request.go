@@ -117,15 +117,18 @@ func (q *requester) dump() (s Snapshot, complete bool, err error) {
 		}
 		return err
 	}, nl.NewIfAddrmsg(unix.AF_UNSPEC))
-	for _, family := range []byte{unix.AF_INET, unix.AF_INET6} {
+	routes := func(family, kind byte) {
 		read(unix.RTM_GETROUTE, func(b []byte) error {
 			r, ok, err := decodeRoute(b)
 			if ok && watched(r.Protocol) {
 				s.Routes = append(s.Routes, r)
 			}
 			return err
-		}, routeMessage(family))
+		}, routeMessage(family, kind))
 	}
+	routes(unix.AF_INET, unix.RTN_UNICAST)
+	routes(unix.AF_INET6, unix.RTN_UNICAST)
+	routes(unix.AF_INET6, unix.RTN_UNREACHABLE)
 	return s, complete, err
 }
 
@@ -228,12 +231,16 @@ func (n *Netlink) DelRoute(r Route) error {
 		routeData(r, unix.RT_SCOPE_NOWHERE)...) // which is: of any scope
 }
 
-func routeMessage(family byte) *nl.RtMsg {
-	return &nl.RtMsg{RtMsg: unix.RtMsg{Family: family, Type: unix.RTN_UNICAST}}
+func routeMessage(family, kind byte) *nl.RtMsg {
+	return &nl.RtMsg{RtMsg: unix.RtMsg{Family: family, Type: kind}}
 }
 
 func routeData(r Route, scope uint8) []nl.NetlinkRequestData {
-	msg := routeMessage(byte(family(r.Dst.Addr())))
+	kind := byte(unix.RTN_UNICAST)
+	if r.Unreachable {
+		kind = unix.RTN_UNREACHABLE
+	}
+	msg := routeMessage(byte(family(r.Dst.Addr())), kind)
 	msg.Dst_len = uint8(r.Dst.Bits())
 	msg.Protocol = r.Protocol
 	msg.Scope = scope

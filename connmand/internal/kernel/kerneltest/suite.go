@@ -44,6 +44,7 @@ func Suite(t *testing.T, open func(t *testing.T) Lab) {
 		"sysctl":          sysctl,
 		"IPv6 addresses":  ipv6Addresses,
 		"route replaced":  routeReplaced,
+		"route refuses":   routeRefuses,
 	} {
 		t.Run(name, func(t *testing.T) {
 			lab := open(t)
@@ -370,4 +371,17 @@ func routeReplaced(t *testing.T, lab Lab, w *watcher) {
 	await(w, func(e kernel.RouteAdded) bool { return e.Replaced && e.Route.Route == route })
 	ok(t, lab.Kernel.DelRoute(kernel.Route{Index: index, Route: route, Protocol: kernel.Protocol}))
 	await(w, func(e kernel.RouteRemoved) bool { return e.Route.Route == route })
+}
+
+// A route that refuses is the loopback link's.
+func routeRefuses(t *testing.T, lab Lab, w *watcher) {
+	ok(t, lab.Kernel.SetUp(kernel.LoopbackIndex, true))
+	r := netcfg.Route{Dst: netip.MustParsePrefix("::/0"), Metric: 7, Unreachable: true}
+	want := kernel.Route{Index: kernel.LoopbackIndex, Route: r, Protocol: kernel.Protocol}
+	ok(t, lab.Kernel.AddRoute(kernel.LoopbackIndex, r))
+	await(w, func(e kernel.RouteAdded) bool { return e.Route == want })
+	lab.Kernel.Refresh()
+	await(w, func(e kernel.Resync) bool { return slices.Contains(e.Routes, want) })
+	ok(t, lab.Kernel.DelRoute(want))
+	await(w, func(e kernel.RouteRemoved) bool { return e.Route == want })
 }
