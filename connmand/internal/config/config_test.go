@@ -12,6 +12,7 @@ import (
 	"net.connman/connmand/internal/core"
 	"net.connman/connmand/internal/resolver"
 	"net.connman/pkg/keyfile"
+	"net.connman/pkg/netcfg"
 )
 
 func TestNothingSaidIsTheDefault(t *testing.T) {
@@ -36,7 +37,7 @@ MACAddressPolicy = stable-random
 SettingsFollowNetwork = true
 UseGatewaysAsTimeservers = true
 FallbackTimeservers = a.example, 192.0.2.1
-FallbackNameservers = 192.0.2.2, 2001:db8::1
+FallbackNameservers = 192.0.2.2#dns.example, 2001:db8::1
 DefaultAutoConnectTechnologies = cellular, bluetooth,wifi,
 DefaultEnabledTechnologies = wifi
 DefaultFavoriteTechnologies =
@@ -66,6 +67,9 @@ Localtime = /var/lib/localtime
 RegdomFollowsTimezone = true
 ResolvConf = /dev/null
 DNSBackend = systemd-resolved
+DNSOverTLS = strict
+DNSServeStale = true
+DNSRandomCase = true
 `
 
 const everythingTOML = `[General]
@@ -77,7 +81,7 @@ MACAddressPolicy = "stable-random"
 SettingsFollowNetwork = true
 UseGatewaysAsTimeservers = true
 FallbackTimeservers = ["a.example", "192.0.2.1"]
-FallbackNameservers = ["192.0.2.2", "2001:db8::1"]
+FallbackNameservers = ["192.0.2.2#dns.example", "2001:db8::1"]
 DefaultAutoConnectTechnologies = ["cellular", "bluetooth", "wifi"]
 DefaultEnabledTechnologies = "wifi"
 DefaultFavoriteTechnologies = []
@@ -107,6 +111,9 @@ Localtime = "/var/lib/localtime"
 RegdomFollowsTimezone = true
 ResolvConf = "/dev/null"
 DNSBackend = "systemd-resolved"
+DNSOverTLS = "strict"
+DNSServeStale = true
+DNSRandomCase = true
 `
 
 func TestEveryKey(t *testing.T) {
@@ -137,9 +144,13 @@ func TestEveryKey(t *testing.T) {
 				Failures: 4, Successes: 5, IntervalStyle: core.Fibonacci,
 			},
 		},
-		InterfaceBlacklist:    []string{"docker", "br-"},
-		ResolvConf:            "/dev/null",
-		DNSBackend:            resolver.System,
+		InterfaceBlacklist: []string{"docker", "br-"},
+		ResolvConf:         "/dev/null",
+		DNSBackend:         resolver.System,
+		Asking: resolver.Asking{
+			TLS: netcfg.Strict, ServeStale: true, RandomCase: true,
+			Names: map[netip.Addr]string{netip.MustParseAddr("192.0.2.2"): "dns.example"},
+		},
 		Localtime:             "/var/lib/localtime",
 		RegdomFollowsTimezone: true,
 		AddressGeneration:     OpaqueAddresses,
@@ -186,13 +197,14 @@ func TestMistakesAreReportedAndIgnored(t *testing.T) {
 		"NoSuchKey=1", "allowhostnameupdates=false", "rubbish",
 		"InputRequestTimeout=-1", "InputRequestTimeout=soon", "InputRequestTimeout=", "BrowserLaunchTimeout=1.5",
 		"BackgroundScanning=maybe", "Enable6to4=maybe", "SingleConnectedTechnology=True",
-		"FallbackNameservers=dns.example", "FallbackNameservers=0.0.0.0",
+		"FallbackNameservers=dns.example", "FallbackNameservers=0.0.0.0", "FallbackNameservers=192.0.2.1#*",
 		"PreferredTechnologies=token-ring", "AlwaysConnectedTechnologies=\\x",
 		"OnlineCheckIPv4URL=ftp://a.example", "OnlineCheckIPv6URL=http://", "OnlineCheckIPv4URL=",
 		"OnlineCheckConnectTimeout=-1", "OnlineCheckConnectTimeout=inf", "OnlineCheckConnectTimeout=1e9",
 		"OnlineCheckInitialInterval=0", "OnlineCheckInitialInterval=13", "OnlineCheckMaxInterval=-2",
 		"OnlineCheckFailuresThreshold=0", "OnlineCheckSuccessesThreshold=99999999999",
 		"OnlineCheckIntervalStyle=linear", "Localtime=localtime", "ResolvConf=", "DNSBackend=bind", "DNSBackend=",
+		"DNSOverTLS=yes", "DNSOverTLS=", "DNSServeStale=maybe", "DNSRandomCase=maybe",
 		"RoamingScan=", "RoamingScan=30,-65", "RoamingScan=30,-65,x", "RoamingScan=30,-65,300,1", "RoamingScan=30,-10,300",
 		"RoamingScan=30,-101,300", "RoamingScan=0,-65,300", "RoamingScan=301,-65,300", "RoamingScan=30,-65,86401",
 		"MACAddressPolicy=", "MACAddressPolicy=mine",

@@ -246,6 +246,9 @@ func (s *Service) Remove() error {
 	s.mark(PropFavorite)
 	s.mark(PropAutoConnect)
 	s.m.ports.Storage.RemoveService(s.id)
+	if s.m.cfg.SettingsFollowNetwork {
+		s.m.ports.Storage.RemoveTwins(s.id)
+	}
 	s.m.settle.order = true
 	return nil
 }

@@ -2,6 +2,7 @@ package core
 
 import (
 	"errors"
+	"net/netip"
 	"slices"
 
 	"net.connman/pkg/netcfg"
@@ -38,7 +39,7 @@ func (m *Manager) AddDevice(info DeviceInfo, driver DeviceDriver) *Device {
 	d := &Device{m: m, info: info, driver: driver}
 	t.devices = append(t.devices, d)
 	if _, ok := driver.(Scanner); ok {
-		m.loadHidden()
+		m.loadKnown()
 	}
 	m.loop.Post("power device", func() {
 		switch {
@@ -164,6 +165,7 @@ type Network struct {
 	service  *Service
 	removed  bool
 	strength uint8
+	point    AccessPoint
 }
 
 // ServiceID is the name of the network's service in object paths and in the
@@ -178,12 +180,28 @@ func (n *Network) ServiceID() string {
 func (d *Device) AddNetwork(info NetworkInfo, driver NetworkDriver) *Network {
 	n := &Network{device: d, info: info, driver: driver}
 	d.networks = append(d.networks, n)
-	d.m.ports.Storage.LoadService(n.ServiceID(), func(settings ServiceSettings, found bool) {
-		if !n.removed {
-			d.m.addService(n, settings, found)
-		}
-	})
+	d.m.loadService(n)
 	return n
+}
+
+// loadService gives a network its service as soon as the settings are read.
+func (m *Manager) loadService(n *Network) {
+	loaded := func(settings ServiceSettings, found bool) {
+		if !n.removed && n.service == nil {
+			m.addService(n, settings, found)
+		}
+	}
+	m.ports.Storage.LoadService(n.ServiceID(), func(settings ServiceSettings, found bool) {
+		if found || n.device.info.Type != Wifi || !m.cfg.SettingsFollowNetwork {
+			loaded(settings, found)
+			return
+		}
+		m.ports.Storage.LoadTwin(n.ServiceID(), func(settings ServiceSettings, found bool) {
+			// Leases belong to the other adapter.
+			settings.IPv4.LastAddress, settings.LastAddress6 = netip.Addr{}, netip.Addr{}
+			loaded(settings, found)
+		})
+	})
 }
 
 // Remove forgets the network: it cannot be reached any more.

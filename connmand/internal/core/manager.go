@@ -49,7 +49,8 @@ type Manager struct {
 	specs        []ServiceSpec
 	agents       agents
 	hidden       []string // SSIDs to ask for by name
-	hiddenLoaded bool
+	frequencies  []int    // of known networks
+	knownLoaded  bool
 	fallbackDNS  []netip.Addr
 	tunnelOf     *ipv6 // who has the 6to4 tunnel
 

@@ -207,6 +207,13 @@ func (a *access) served() {
 		s.settings.Passphrase = o.Passphrase
 		s.settingsDirty = true
 	}
+	if mhz := s.network.point.Frequency; mhz != 0 {
+		s.m.rememberFrequency(mhz)
+		if s.settings.Frequency != mhz {
+			s.settings.Frequency = mhz
+			s.settingsDirty = true
+		}
+	}
 	if s.settings.SSID == "" {
 		s.settings.SSID = s.network.info.Wireless.SSID
 		s.settingsDirty = true

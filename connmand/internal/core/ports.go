@@ -245,6 +245,7 @@ type ServiceSettings struct {
 	// Of wireless services.
 	SSID       string // as it is on the air
 	Hidden     bool   // the network does not tell its SSID
+	Frequency  int    // where it was last, MHz; 0: not known
 	Passphrase logx.Secret
 
 	ConfigFile  string // provisioning file and group that made the service
@@ -268,6 +269,13 @@ type IPv6Settings struct {
 	Gateway netip.Addr
 }
 
+// KnownNetwork is what helps to find a wireless network.
+type KnownNetwork struct {
+	SSID      string
+	Hidden    bool
+	Frequency int // MHz; 0: not known
+}
+
 // Storage keeps settings over restarts. Writes are coalesced and durable; they
 // happen off the loop.
 type Storage interface {
@@ -276,8 +284,15 @@ type Storage interface {
 	LoadService(id string, done func(s ServiceSettings, found bool))
 	SaveService(id string, s ServiceSettings)
 	RemoveService(id string)
-	// LoadHidden reads the SSIDs of the favourites that do not tell theirs.
-	LoadHidden(done func(ssids []string))
+	// LoadTwin reads the settings of the same wireless network as id's, as the
+	// user last changed them with another adapter.
+	LoadTwin(id string, done func(s ServiceSettings, found bool))
+	// RemoveTwins removes the settings of the same wireless network as id's with
+	// other adapters.
+	RemoveTwins(id string)
+	// LoadKnown reads what helps to find the favourites among wireless networks,
+	// those first that the user changed last.
+	LoadKnown(done func([]KnownNetwork))
 	SaveGlobal(GlobalSettings)
 	// Sync writes what was saved without delay; done runs when it is on the
 	// disk, or could not be written.
@@ -318,6 +333,8 @@ type ServiceSpec struct {
 	IPv6 *IPv6Settings // nil: not said
 
 	Nameservers   []string
+	ServerNames   map[netip.Addr]string // what certificates of Nameservers are for
+	DNSOverTLS    netcfg.DNSOverTLS     // "": not said
 	SearchDomains []string
 	Timeservers   []string
 	Domain        string

@@ -1,6 +1,9 @@
 package core
 
-import "slices"
+import (
+	"maps"
+	"slices"
+)
 
 // SetSpecs replaces the provisioned services by those that the provisioning
 // files name now.
@@ -142,6 +145,9 @@ func (s *Service) followServers(spec *ServiceSpec) {
 	if !slices.Equal(was.Nameservers, is.Nameservers) {
 		s.mark(PropNameservers)
 		s.namingChanged()
+	}
+	if was.DNSOverTLS != is.DNSOverTLS || !maps.Equal(was.ServerNames, is.ServerNames) {
+		s.m.settle.dns = true
 	}
 	if !slices.Equal(was.Timeservers, is.Timeservers) {
 		s.mark(PropTimeservers)

@@ -89,17 +89,32 @@ func (m *Manager) HiddenSSIDs() []string {
 	return all
 }
 
-// loadHidden has the SSIDs of earlier runs asked for, too.
-func (m *Manager) loadHidden() {
-	if m.hiddenLoaded {
+// loadKnown has the networks of earlier runs looked for, too.
+func (m *Manager) loadKnown() {
+	if m.knownLoaded {
 		return
 	}
-	m.hiddenLoaded = true
-	m.ports.Storage.LoadHidden(func(ssids []string) {
-		for _, ssid := range ssids {
-			m.rememberHidden(ssid)
+	m.knownLoaded = true
+	m.ports.Storage.LoadKnown(func(known []KnownNetwork) {
+		for _, n := range known {
+			if n.Hidden {
+				m.rememberHidden(n.SSID)
+			}
+			if n.Frequency != 0 && !slices.Contains(m.frequencies, n.Frequency) {
+				m.frequencies = append(m.frequencies, n.Frequency)
+			}
 		}
 	})
+}
+
+// Frequencies are where known networks were last, in MHz, those first that were
+// used last.
+func (m *Manager) Frequencies() []int { return m.frequencies }
+
+// rememberFrequency notes where a network is that lets us in.
+func (m *Manager) rememberFrequency(mhz int) {
+	others := slices.DeleteFunc(m.frequencies, func(f int) bool { return f == mhz })
+	m.frequencies = slices.Insert(others, 0, mhz)
 }
 
 // rememberHidden notes an SSID to ask for from now on.

@@ -109,11 +109,7 @@ func (m *Manager) serviceGone(id string) {
 		for _, d := range t.devices {
 			for _, n := range d.networks {
 				if n.service == nil && n.ServiceID() == id {
-					m.ports.Storage.LoadService(id, func(settings ServiceSettings, found bool) {
-						if !n.removed && n.service == nil {
-							m.addService(n, settings, found)
-						}
-					})
+					m.loadService(n)
 					return
 				}
 			}
@@ -196,6 +192,15 @@ func (s *Service) Nameservers() []netip.Addr {
 		return servers
 	}
 	return s.m.fallbackDNS
+}
+
+// naming is what the service contributes to name resolution.
+func (s *Service) naming() netcfg.DNSConfig {
+	c := netcfg.DNSConfig{Servers: s.Nameservers(), Domains: s.Domains()}
+	if s.spec != nil {
+		c.TLS, c.Names = s.spec.DNSOverTLS, s.spec.ServerNames
+	}
+	return c
 }
 
 // assignedServers are the name servers that the user or the network named,

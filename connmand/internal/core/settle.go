@@ -205,7 +205,7 @@ func (m *Manager) setDNS() {
 		if s.state.Connected() {
 			links = append(links, LinkDNS{
 				Link: s.Device().Link,
-				DNS:  netcfg.DNSConfig{Servers: s.Nameservers(), Domains: s.Domains()},
+				DNS:  s.naming(),
 				MDNS: s.settings.MDNS,
 			})
 		}

@@ -61,6 +61,16 @@ func (n *Network) SetStrength(percent uint8) {
 	}
 }
 
+// AccessPoint is one radio of a network.
+type AccessPoint struct {
+	BSSID     HardwareAddr // "": not known
+	Frequency int          // MHz; 0: not known
+}
+
+// SetAccessPoint tells which access point of the network is in use, or the
+// strongest while none is.
+func (n *Network) SetAccessPoint(p AccessPoint) { n.point = p }
+
 // settled is how long a connection must have lasted to be joined again at once
 // when it is lost. One that is lost sooner waits, lest a network that throws
 // machines out keeps us busy.

@@ -3,6 +3,7 @@ package core
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -463,6 +464,70 @@ func TestSlowDevice(t *testing.T) {
 		w.sleep(powerTimeout)
 		if !w.m.Technology(Wifi).Powered() {
 			t.Error("the device's answer was not heard")
+		}
+	})
+}
+
+// With the configuration's leave a network is known again through another
+// adapter, until the user has it forgotten.
+func TestSettingsFollowNetwork(t *testing.T) {
+	const old, id = "wifi_020000000001_686f6d65_managed_psk", "wifi_020000000009_686f6d65_managed_psk"
+	for _, follow := range []bool{true, false} {
+		auto := true
+		store := &fakeStore{services: map[string]ServiceSettings{old: {
+			Favorite: true, AutoConnect: &auto, SSID: "home", Passphrase: "saved before",
+			Nameservers: []string{"192.0.2.1"}, IPv4: IPv4Settings{LastAddress: netip.MustParseAddr("10.0.0.2")},
+		}}}
+		cfg := defaults()
+		cfg.SettingsFollowNetwork = follow
+		inWorldWith(t, cfg, store, func(w *world) {
+			a := w.radio()
+			n := a.hear("home", SecurityPSK)
+			if !follow {
+				if s := n.service; len(a.joined) != 0 || s.Favorite() || s.settings.Passphrase != "" {
+					t.Errorf("attempts %v, favourite %t", a.joined, s.Favorite())
+				}
+				return
+			}
+			if got := fmt.Sprint(a.joined); got != "[home saved before]" {
+				t.Fatalf("attempts %s", got)
+			}
+			if last := w.dhcp["wlan0"].req.Last; last.IsValid() {
+				t.Errorf("asks for the other adapter's %s", last)
+			}
+			w.bind("wlan0", lease("10.0.0.3/24", "10.0.0.1"))
+			if saved := store.services[id]; saved.Passphrase != "saved before" || len(saved.Nameservers) != 1 {
+				t.Errorf("saved %+v", saved)
+			}
+			w.do(func() { _ = n.service.Remove() })
+			if len(store.services) != 0 {
+				t.Errorf("after it was forgotten: %v", store.services)
+			}
+		})
+	}
+}
+
+// Where a network was found is remembered, to look there first.
+func TestFrequencies(t *testing.T) {
+	store := &fakeStore{services: map[string]ServiceSettings{
+		"wifi_020000000009_6f6c64_managed_none": {Favorite: true, SSID: "old", Frequency: 5180},
+	}}
+	inWorldWith(t, defaults(), store, func(w *world) {
+		a := w.radio()
+		for _, mhz := range []int{2412, 5180, 0} {
+			n := a.hear("home", SecurityNone)
+			w.do(func() { n.SetAccessPoint(AccessPoint{Frequency: mhz}) })
+			if n.service.State() == Idle {
+				w.connect(n)
+			}
+			w.bind("wlan0", lease("10.0.0.2/24", "10.0.0.1"))
+			w.do(n.Remove)
+		}
+		if got := fmt.Sprint(w.m.Frequencies()); got != "[5180 2412]" {
+			t.Errorf("frequencies %s", got)
+		}
+		if got := store.services["wifi_020000000009_686f6d65_managed_none"].Frequency; got != 5180 {
+			t.Errorf("saved %d MHz", got)
 		}
 	})
 }

@@ -427,12 +427,36 @@ func (f *fakeStore) SaveService(id string, s ServiceSettings) {
 	f.services[id] = s
 }
 
-func (f *fakeStore) LoadHidden(done func([]string)) {
-	var all []string
-	for _, s := range f.services {
-		if s.Hidden {
-			all = append(all, s.SSID)
+func (f *fakeStore) LoadTwin(id string, done func(ServiceSettings, bool)) {
+	f.loop.Post("loaded", func() {
+		for other, s := range f.services {
+			if twins(id, other) {
+				done(s, true)
+				return
+			}
 		}
+		done(ServiceSettings{}, false)
+	})
+}
+
+func (f *fakeStore) RemoveTwins(id string) {
+	for other := range f.services {
+		if twins(id, other) {
+			delete(f.services, other)
+		}
+	}
+}
+
+// twins reports whether two services differ in nothing but the adapter.
+func twins(a, b string) bool {
+	const adapter = len("wifi_020000000009")
+	return a != b && len(a) > adapter && len(b) > adapter && a[adapter:] == b[adapter:]
+}
+
+func (f *fakeStore) LoadKnown(done func([]KnownNetwork)) {
+	var all []KnownNetwork
+	for _, s := range f.services {
+		all = append(all, KnownNetwork{SSID: s.SSID, Hidden: s.Hidden, Frequency: s.Frequency})
 	}
 	f.loop.Post("loaded", func() { done(all) })
 }

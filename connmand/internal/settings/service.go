@@ -71,6 +71,7 @@ func (s *Store) readService(path, id string, data []byte) (core.ServiceSettings,
 		MDNS:        r.bool("mDNS"),
 		SSID:        r.ssid(),
 		Hidden:      r.bool("Hidden"),
+		Frequency:   r.number("Frequency", 0, maxFreq),
 		Passphrase:  logx.Secret(unescapeC(r.text("Passphrase"))),
 		ConfigFile:  r.text("Config.file"),
 		ConfigEntry: strings.TrimPrefix(r.text("Config.ident"), entryPrefix),
@@ -121,6 +122,9 @@ func writeService(file *keyfile.File, id string, s core.ServiceSettings) {
 		file.Remove(id, "mDNS")
 	}
 	setText(file, id, "SSID", hex.EncodeToString([]byte(s.SSID)))
+	if s.Frequency != 0 {
+		file.SetInt(id, "Frequency", s.Frequency)
+	}
 	if s.Hidden {
 		file.SetBool(id, "Hidden", true)
 	} else {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -115,37 +114,6 @@ func (s *Store) RemoveService(id string) {
 	for _, name := range []string{fileName, fileName + corruptSuffix, statistics, ""} {
 		s.writer.Remove(filepath.Join(dir, name))
 	}
-}
-
-// LoadHidden implements core.Storage.
-func (s *Store) LoadHidden(done func([]string)) {
-	loop.Go(s.loop, "load hidden networks", func(context.Context) ([]string, error) {
-		entries, err := os.ReadDir(s.dir)
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return nil, err
-		}
-		var ssids []string
-		for _, entry := range entries {
-			id := entry.Name()
-			if !strings.HasPrefix(id, string(core.Wifi)+"_") || checkID(id) != nil {
-				continue
-			}
-			path := s.servicePath(id)
-			data, err := s.writer.Read(path)
-			if err != nil {
-				continue // loading the service will tell
-			}
-			if settings, ok := s.readService(path, id, data); ok && settings.Hidden && settings.Favorite && settings.SSID != "" {
-				ssids = append(ssids, settings.SSID)
-			}
-		}
-		return ssids, nil
-	}, func(ssids []string, err error) {
-		if err != nil {
-			s.log.Error("cannot find hidden networks", "err", err)
-		}
-		done(ssids)
-	})
 }
 
 // SaveGlobal implements core.Storage.

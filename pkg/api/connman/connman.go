@@ -359,6 +359,59 @@ func (c CounterClient) Usage(ctx context.Context, service bus.ObjectPath, home b
 	return err
 }
 
+// InterfaceDiagnostics is the name of the interface.
+const InterfaceDiagnostics = "net.connman.Diagnostics"
+
+// The keys of a Diagnosis dictionary.
+const (
+	DiagnosisBSSID     = "BSSID"     // s, read
+	DiagnosisFrequency = "Frequency" // u, read
+	DiagnosisRate      = "Rate"      // u, read
+	DiagnosisWhy       = "Why"       // s, read
+)
+
+// DiagnosticsServer implements net.connman.Diagnostics. Every method answers its call, at once or later.
+type DiagnosticsServer interface {
+	// GetServices replies with (services a(oa{sv})).
+	GetServices(call *bus.Call)
+}
+
+// ServeDiagnostics offers s as net.connman.Diagnostics.
+func ServeDiagnostics(s DiagnosticsServer) bus.Interface {
+	i := declaredDiagnostics
+	i.Server = s
+	return i
+}
+
+var declaredDiagnostics = bus.Interface{
+	Name: InterfaceDiagnostics,
+	Methods: []bus.Method{
+		{
+			Name:   "GetServices",
+			Out:    []bus.Arg{{Name: "services", Type: "a(oa{sv})"}},
+			Handle: func(call *bus.Call, _ []any) { call.Server().(DiagnosticsServer).GetServices(call) },
+		},
+	},
+}
+
+// DiagnosticsGetServicesCall is a call of net.connman.Diagnostics.GetServices.
+func DiagnosticsGetServicesCall(destination string, object bus.ObjectPath) bus.MethodCall {
+	return bus.MethodCall{Destination: destination, Path: object, Interface: InterfaceDiagnostics, Member: "GetServices"}
+}
+
+// DiagnosticsClient calls net.connman.Diagnostics of one object and waits for the answers. Its methods
+// are for other goroutines than the loop's.
+type DiagnosticsClient struct {
+	Conn        *bus.Conn
+	Destination string
+	Path        bus.ObjectPath
+}
+
+// GetServices calls the method of that name.
+func (c DiagnosticsClient) GetServices(ctx context.Context) ([]bus.Object, error) {
+	return bus.Result[[]bus.Object](c.Conn.Wait(ctx, DiagnosticsGetServicesCall(c.Destination, c.Path)))
+}
+
 // InterfaceManager is the name of the interface.
 const InterfaceManager = "net.connman.Manager"
 

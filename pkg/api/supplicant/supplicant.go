@@ -160,6 +160,7 @@ const InterfaceInterface = "fi.w1.wpa_supplicant1.Interface"
 const (
 	InterfaceState        = "State"        // s, read
 	InterfaceBSSs         = "BSSs"         // ao, read
+	InterfaceCurrentBSS   = "CurrentBSS"   // o, read
 	InterfaceCapabilities = "Capabilities" // a{sv} of Capability keys, read
 	InterfaceCountry      = "Country"      // s, readwrite
 	InterfaceSaePwe       = "SaePwe"       // s, readwrite
@@ -172,8 +173,14 @@ const (
 
 // The keys of a Scan dictionary.
 const (
-	ScanType  = "Type"  // s, write
-	ScanSSIDs = "SSIDs" // aay, write
+	ScanType     = "Type"     // s, write
+	ScanSSIDs    = "SSIDs"    // aay, write
+	ScanChannels = "Channels" // a(uu), write
+)
+
+// The keys of a Link dictionary.
+const (
+	LinkLinkspeed = "linkspeed" // i, read
 )
 
 // The keys of a Network dictionary.
@@ -216,6 +223,8 @@ type InterfaceServer interface {
 	RemoveAllNetworks(call *bus.Call)
 	// SelectNetwork replies with ().
 	SelectNetwork(call *bus.Call, path bus.ObjectPath)
+	// SignalPoll replies with (args v).
+	SignalPoll(call *bus.Call)
 }
 
 // ServeInterface offers s as fi.w1.wpa_supplicant1.Interface.
@@ -261,6 +270,11 @@ var declaredInterface = bus.Interface{
 				call.Server().(InterfaceServer).SelectNetwork(call, args[0].(bus.ObjectPath))
 			},
 		},
+		{
+			Name:   "SignalPoll",
+			Out:    []bus.Arg{{Name: "args", Type: "v"}},
+			Handle: func(call *bus.Call, _ []any) { call.Server().(InterfaceServer).SignalPoll(call) },
+		},
 	},
 	Signals: []bus.Signal{
 		{Name: "ScanDone", Args: []bus.Arg{{Name: "success", Type: "b"}}},
@@ -298,6 +312,11 @@ func InterfaceRemoveAllNetworksCall(destination string, object bus.ObjectPath) b
 // InterfaceSelectNetworkCall is a call of fi.w1.wpa_supplicant1.Interface.SelectNetwork.
 func InterfaceSelectNetworkCall(destination string, object bus.ObjectPath, path bus.ObjectPath) bus.MethodCall {
 	return bus.MethodCall{Destination: destination, Path: object, Interface: InterfaceInterface, Member: "SelectNetwork", Args: []any{path}}
+}
+
+// InterfaceSignalPollCall is a call of fi.w1.wpa_supplicant1.Interface.SignalPoll.
+func InterfaceSignalPollCall(destination string, object bus.ObjectPath) bus.MethodCall {
+	return bus.MethodCall{Destination: destination, Path: object, Interface: InterfaceInterface, Member: "SignalPoll"}
 }
 
 // InterfaceClient calls fi.w1.wpa_supplicant1.Interface of one object and waits for the answers. Its methods
@@ -341,6 +360,11 @@ func (c InterfaceClient) RemoveAllNetworks(ctx context.Context) error {
 func (c InterfaceClient) SelectNetwork(ctx context.Context, path bus.ObjectPath) error {
 	_, err := c.Conn.Wait(ctx, InterfaceSelectNetworkCall(c.Destination, c.Path, path))
 	return err
+}
+
+// SignalPoll calls the method of that name.
+func (c InterfaceClient) SignalPoll(ctx context.Context) (bus.Variant, error) {
+	return bus.Result[bus.Variant](c.Conn.Wait(ctx, InterfaceSignalPollCall(c.Destination, c.Path)))
 }
 
 // EmitInterfaceScanDone sends the signal ScanDone of an exported object.

@@ -182,9 +182,13 @@ func (silence) SetDomainname(string)                                   {}
 func (s silence) LoadService(_ string, done func(core.ServiceSettings, bool)) {
 	s.loop.Post("loaded", func() { done(core.ServiceSettings{}, false) })
 }
-func (s silence) LoadHidden(done func([]string)) {
+func (s silence) LoadTwin(id string, done func(core.ServiceSettings, bool)) {
+	s.LoadService(id, done)
+}
+func (s silence) LoadKnown(done func([]core.KnownNetwork)) {
 	s.loop.Post("loaded", func() { done(nil) })
 }
+func (silence) RemoveTwins(string)                       {}
 func (silence) SaveService(string, core.ServiceSettings) {}
 func (silence) RemoveService(string)                     {}
 func (silence) Sync(done func())                         { done() }
