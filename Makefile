@@ -17,6 +17,7 @@ POLICYDIR  ?= $(SYSCONFDIR)/dbus-1/system.d
 endif
 SBINDIR     ?= $(PREFIX)/sbin
 BINDIR      ?= $(PREFIX)/bin
+LIBEXECDIR  ?= $(PREFIX)/libexec/connman
 MANDIR      ?= $(PREFIX)/share/man
 DOCDIR      ?= $(PREFIX)/share/doc/connman
 UNITDIR     ?= $(PREFIX)/lib/systemd/system
@@ -29,7 +30,7 @@ FISHCOMPDIR ?= $(PREFIX)/share/fish/vendor_completions.d
 VERSION  := $(shell cat VERSION)
 MODULES  := $(shell sed -n 's|^\t\./||p' go.work)
 PACKAGES := $(MODULES:%=./%/...)
-PROGRAMS := bin/connmand bin/connmanctl bin/connmand-wait-online
+PROGRAMS := bin/connmand bin/connmanctl bin/connmand-wait-online bin/connman-dns-tls
 # Where tests need root; the rest has run in unit.
 NETNS    := $(sort $(dir $(shell grep -rl --include='*_test.go' '^//go:build netns' $(MODULES))))
 # What needs a kernel that the machine doesn't have runs in a virtual one.
@@ -52,10 +53,11 @@ build: $(PROGRAMS)
 bin/connmand: PACKAGE = ./connmand
 bin/connmanctl: PACKAGE = ./connmanctl
 bin/connmand-wait-online: PACKAGE = ./connmanctl/cmd/connmand-wait-online
+bin/connman-dns-tls: PACKAGE = ./connmand/cmd/connman-dns-tls
 
 # The go command knows best what has to be built again.
 $(PROGRAMS):
-	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o $@ $(PACKAGE)
+	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$(VERSION) -X main.libexecDir=$(LIBEXECDIR)" -o $@ $(PACKAGE)
 
 # install-missing PROGRAM PACKAGE…: gets a program that isn't there, or says
 # how to.
@@ -129,6 +131,7 @@ units-check:
 install: build install-files
 	install -D -m 755 -t $(DESTDIR)$(SBINDIR) bin/connmand bin/connmand-wait-online
 	install -D -m 755 -t $(DESTDIR)$(BINDIR) bin/connmanctl
+	install -D -m 755 -t $(DESTDIR)$(LIBEXECDIR) bin/connman-dns-tls
 
 .PHONY: install-files
 install-files:
@@ -149,6 +152,7 @@ install-files:
 # Configuration and state are the administrator's: they stay.
 uninstall:
 	rm -f $(addprefix $(DESTDIR)$(SBINDIR)/,connmand connmand-wait-online) $(DESTDIR)$(BINDIR)/connmanctl
+	rm -f $(DESTDIR)$(LIBEXECDIR)/connman-dns-tls
 	rm -f $(addprefix $(DESTDIR)$(UNITDIR)/,connman.service connman-wait-online.service)
 	rm -f $(DESTDIR)$(SERVICESDIR)/net.connman.service $(DESTDIR)$(POLICYDIR)/connman.conf
 	rm -f $(DESTDIR)$(TMPFILESDIR)/connman_resolvconf.conf

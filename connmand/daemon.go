@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -17,6 +18,7 @@ import (
 	"net.connman/connmand/internal/dhcp4"
 	"net.connman/connmand/internal/dhcp6"
 	"net.connman/connmand/internal/dnsproxy"
+	"net.connman/connmand/internal/dnstls"
 	"net.connman/connmand/internal/hostname"
 	"net.connman/connmand/internal/ipv4ll"
 	"net.connman/connmand/internal/kernel"
@@ -170,7 +172,9 @@ func (d *daemon) newResolver(o options, cfg config.Config, conn *bus.Conn) *reso
 	if o.noDNSProxy {
 		backend = resolver.Direct
 	}
-	proxy := dnsproxy.New(d.log)
+	relay := dnstls.New(d.log, relayPaths()...)
+	d.onClose(relay.Close)
+	proxy := dnsproxy.New(d.log, relay)
 	d.onClose(func() {
 		if err := proxy.Close(); err != nil {
 			d.log.Warn("cannot end the DNS proxy", "err", err)
@@ -178,7 +182,7 @@ func (d *daemon) newResolver(o options, cfg config.Config, conn *bus.Conn) *reso
 		d.log.Debug("DNS proxy", "counts", fmt.Sprintf("%+v", proxy.Stats()))
 	})
 	r := resolver.New(resolver.Config{
-		Loop: d.loop, Log: d.log, Backend: backend, File: cfg.ResolvConf,
+		Loop: d.loop, Log: d.log, Backend: backend, Asking: cfg.Asking, File: cfg.ResolvConf,
 		Server: proxy, Service: resolved.New(conn, d.log),
 		Multicast: func(can bool) { d.core.SetMulticastDNS(can) },
 	})
@@ -189,6 +193,16 @@ func (d *daemon) newResolver(o options, cfg config.Config, conn *bus.Conn) *reso
 		}
 	})
 	return r
+}
+
+// relayPaths are where the program for DNS over TLS may be: beside this one, or
+// where it was installed.
+func relayPaths() []string {
+	paths := []string{filepath.Join(libexecDir, dnstls.Program)}
+	if self, err := os.Executable(); err == nil {
+		paths = append(paths, filepath.Join(filepath.Dir(self), dnstls.Program))
+	}
+	return paths
 }
 
 func (d *daemon) onClose(fn func()) { d.closers = append(d.closers, fn) }

@@ -18,8 +18,12 @@ import (
 	"net.connman/pkg/sdnotify"
 )
 
-// version is set by the build.
-var version = "0"
+// Set by the build.
+var (
+	version = "0"
+	// libexecDir has the programs that only we start.
+	libexecDir = "/usr/libexec/connman"
+)
 
 // Where things are on a system.
 const (

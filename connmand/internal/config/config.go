@@ -13,6 +13,7 @@ import (
 	"net.connman/connmand/internal/core"
 	"net.connman/connmand/internal/resolver"
 	"net.connman/pkg/keyfile"
+	"net.connman/pkg/netcfg"
 )
 
 // Config is all that the configuration file says.
@@ -26,6 +27,8 @@ type Config struct {
 	ResolvConf string
 	// DNSBackend says who resolves names.
 	DNSBackend resolver.Backend
+	// Asking says how name servers are asked.
+	Asking resolver.Asking
 	// Localtime is the file that names the time zone.
 	Localtime string
 	// AddressGeneration says what IPv6 addresses are made of.
@@ -156,7 +159,7 @@ func (r *reader) keys(c *Config) map[string]func(key string) {
 		"SettingsFollowNetwork":          r.bool(&c.SettingsFollowNetwork),
 		"UseGatewaysAsTimeservers":       r.bool(&c.UseGatewaysAsTime),
 		"FallbackTimeservers":            r.strings(&c.FallbackTimeservers),
-		"FallbackNameservers":            r.addresses(&c.FallbackNameservers),
+		"FallbackNameservers":            r.nameServers(&c.FallbackNameservers, &c.Asking.Names),
 		"DefaultAutoConnectTechnologies": r.types(&c.DefaultAutoConnect),
 		"DefaultEnabledTechnologies":     r.types(&c.DefaultEnabled),
 		"DefaultFavoriteTechnologies":    r.types(&c.DefaultFavorite),
@@ -188,6 +191,9 @@ func (r *reader) keys(c *Config) map[string]func(key string) {
 		"RegdomFollowsTimezone":          r.bool(&c.RegdomFollowsTimezone),
 		"ResolvConf":                     r.path(&c.ResolvConf),
 		"DNSBackend":                     r.choice((*string)(&c.DNSBackend), string(resolver.Auto), string(resolver.Proxy), string(resolver.Direct), string(resolver.System)),
+		"DNSOverTLS":                     r.choice((*string)(&c.Asking.TLS), string(netcfg.ClearText), string(netcfg.Opportunistic), string(netcfg.Strict)),
+		"DNSServeStale":                  r.bool(&c.Asking.ServeStale),
+		"DNSRandomCase":                  r.bool(&c.Asking.RandomCase),
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"net.connman/connmand/internal/core"
 	"net.connman/pkg/keyfile"
+	"net.connman/pkg/netcfg"
 )
 
 // reader turns keys into values. Its methods named after kinds of values
@@ -83,18 +84,27 @@ func (r *reader) types(to *[]core.Type) func(string) {
 	}
 }
 
-func (r *reader) addresses(to *[]string) func(string) {
+// nameServers takes addresses, behind each of which there may be the name that
+// the server's certificate is for.
+func (r *reader) nameServers(to *[]string, names *map[netip.Addr]string) func(string) {
 	return func(key string) {
 		list, ok := r.list(key)
 		if !ok {
 			return
 		}
-		*to = nil
+		*to, *names = nil, nil
 		for _, s := range list {
-			if a, err := netip.ParseAddr(s); err != nil || a.IsUnspecified() {
-				r.wrong(key, "%q is not the address of a server", s)
-			} else {
-				*to = append(*to, s)
+			addr, name, err := netcfg.ParseNameServer(s)
+			if err != nil {
+				r.wrong(key, "%v", err)
+				continue
+			}
+			*to = append(*to, addr.String())
+			if name != "" {
+				if *names == nil {
+					*names = map[netip.Addr]string{}
+				}
+				(*names)[addr] = name
 			}
 		}
 	}

@@ -63,7 +63,7 @@ func (e *engine) advance(f *flight) {
 			u.health.failed(e.now)
 			continue
 		}
-		f.retryAt = min(e.now+u.health.patience()<<f.rounds, f.began+patience)
+		f.retryAt = min(e.now+u.patience()<<f.rounds, f.began+patience)
 		e.at(min(f.retryAt, f.staleAt))
 		if f.rounds == 0 && f.tried&(f.tried-1) == 0 {
 			e.probe(f)
@@ -112,22 +112,12 @@ func (e *engine) probe(f *flight) {
 
 // sendTo sends the question to one server and reports whether it could.
 func (e *engine) sendTo(f *flight, u *upstream) bool {
-	var via carrier
-	var id uint16
-	if f.stream {
-		c := u.openConnection(e)
-		if c == nil {
-			return false
-		}
-		via, id = c, c.send(e, f)
-	} else {
-		s := u.openSocket(e)
-		if s == nil {
-			return false
-		}
-		via, id = s, s.send(e, f)
+	via := u.carrier(e, f.stream)
+	if via == nil {
+		return false
 	}
-	f.attempts = append(f.attempts, attempt{via: via, id: id, sent: e.now})
+	f.attempts = append(f.attempts, attempt{via: via, id: via.send(e, f), sent: e.now})
+	u.lookSecure(e, f.asked)
 	return true
 }
 
@@ -164,7 +154,11 @@ func (e *engine) tickFlight(f *flight) {
 		if a := &f.attempts[i]; !a.late {
 			a.late = true
 			e.stats.Timeouts++
-			a.via.server().health.failed(e.now)
+			if c, ok := a.via.(*connection); ok && c.yields(e) {
+				f.untry(e, c.u)
+			} else {
+				a.via.server().health.failed(e.now)
+			}
 		}
 	}
 	if e.now >= f.began+patience {
@@ -176,6 +170,15 @@ func (e *engine) tickFlight(f *flight) {
 		f.rounds++
 	}
 	e.advance(f)
+}
+
+// untry has the server asked again.
+func (f *flight) untry(e *engine, u *upstream) {
+	for i, o := range e.routes[f.route] {
+		if o == u {
+			f.tried &^= 1 << i
+		}
+	}
 }
 
 // replied handles what a server said to the question with this id, which came

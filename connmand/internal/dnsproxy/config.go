@@ -3,6 +3,9 @@ package dnsproxy
 import (
 	"net/netip"
 	"time"
+
+	"net.connman/connmand/internal/dnstls"
+	"net.connman/pkg/netcfg"
 )
 
 // Config says whom to ask and how. The zero value asks nobody: only names that
@@ -12,8 +15,8 @@ import (
 type Config struct {
 	// Scopes in service order, the default service first.
 	Scopes []Scope
-	// Fallback servers are asked when no scope without Split has any.
-	Fallback []netip.AddrPort
+	// Fallback has the servers to ask when no scope without Split has any.
+	Fallback Scope
 
 	// Hostname and Domain are the machine's own names, without a final dot.
 	// Hostname, and Hostname.Domain, are answered with loopback addresses.
@@ -37,6 +40,10 @@ type Config struct {
 type Scope struct {
 	Link    string           // sockets to its servers are bound to this link; "" for none
 	Servers []netip.AddrPort // in the order in which they are asked
+	// TLS says whether they are asked over TLS; "" is ClearText. Names are what
+	// their certificates have to be for, where that is not their address.
+	TLS   netcfg.DNSOverTLS
+	Names map[netip.Addr]string
 
 	// Search lists domains to try behind single-label names.
 	Search []string
@@ -49,6 +56,16 @@ type Scope struct {
 	// Split keeps all other names away from this scope's servers, as of a VPN
 	// beside the default route.
 	Split bool
+}
+
+// Relay encrypts what passes over a stream; see [dnstls.Relay].
+type Relay interface {
+	// Carry has what passes over stream carried inside TLS over server, a TCP
+	// socket that need not be connected yet. Both stay the caller's to close.
+	// It does not wait.
+	Carry(server, stream int, to dnstls.Peer) error
+	// Rest says that nothing is to be carried for now.
+	Rest()
 }
 
 // Defaults of Config.

@@ -1,5 +1,7 @@
 package dnsproxy
 
+import "net.connman/pkg/netcfg"
+
 // configure takes over a plan. Servers that stay keep what is known of them.
 func (e *engine) configure(p *plan) {
 	old := e.plan
@@ -29,6 +31,12 @@ func (e *engine) configure(p *plan) {
 	for _, u := range gone {
 		u.close(e)
 	}
+	for t := range e.upstreams {
+		if t.tls != netcfg.ClearText {
+			return
+		}
+	}
+	e.relay.Rest()
 }
 
 // reroute asks anew, and others, if the plan knows another way for the name.

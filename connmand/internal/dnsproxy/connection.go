@@ -1,6 +1,7 @@
 package dnsproxy
 
 import (
+	"net/netip"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -10,43 +11,61 @@ import (
 // datagram. Questions are sent as they come; answers may come in any order (RFC
 // 7766, section 6.2.1).
 type connection struct {
-	u       *upstream
-	fd      int
-	ids     map[uint16]*flight
-	open    bool // the server accepted
-	waiting bool // for room to write
-	in, out []byte
-	active  time.Duration // when it was last made, heard or given its first question
+	u         *upstream
+	fd        int
+	encrypted bool // it leads to the relay
+	heard     bool // the server has answered
+	ids       map[uint16]*flight
+	open      bool // the server accepted
+	waiting   bool // for room to write
+	in, out   []byte
+	active    time.Duration // when it was last made, heard or given its first question
 }
 
 // openConnection returns the connection to the server, nil if there is none to
 // be had. It need not be open yet.
 func (u *upstream) openConnection(e *engine) *connection {
-	if u.connection != nil {
-		return u.connection
+	if u.connection == nil {
+		fd, err := u.dial(u.addr.Port())
+		if err == nil {
+			u.connection, err = u.newConnection(e, fd)
+		}
+		if err != nil {
+			e.complain(u, err)
+			return nil
+		}
 	}
-	fd, err := newSocket(u.addr.Addr(), u.link, unix.SOCK_STREAM)
+	return u.connection
+}
+
+// dial returns a socket on its way to a port of the server.
+func (u *upstream) dial(port uint16) (fd int, err error) {
+	fd, err = newSocket(u.addr.Addr(), u.link, unix.SOCK_STREAM)
 	if err != nil {
-		e.complain(u, err)
-		return nil
+		return -1, err
 	}
 	unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
-	c := &connection{u: u, fd: fd, ids: map[uint16]*flight{}, waiting: true, active: e.now}
-	to, err := kernelAddr(fd, u.addr)
+	to, err := kernelAddr(fd, netip.AddrPortFrom(u.addr.Addr(), port))
 	if err == nil {
 		err = unix.Connect(fd, to)
 	}
-	if err == nil || err == unix.EINPROGRESS {
-		err = e.watch(fd, c, unix.EPOLLIN|unix.EPOLLOUT)
-	}
-	if err != nil {
+	if err != nil && err != unix.EINPROGRESS {
 		unix.Close(fd)
-		e.complain(u, err)
-		return nil
+		return -1, err
 	}
-	u.connection = c
+	return fd, nil
+}
+
+// newConnection returns a connection on fd, which is closed if there is none to
+// be had.
+func (u *upstream) newConnection(e *engine, fd int) (*connection, error) {
+	c := &connection{u: u, fd: fd, ids: map[uint16]*flight{}, waiting: true, active: e.now}
+	if err := e.watch(fd, c, unix.EPOLLIN|unix.EPOLLOUT); err != nil {
+		unix.Close(fd)
+		return nil, err
+	}
 	e.at(e.now + idleStream)
-	return c
+	return c, nil
 }
 
 // send sends the question of f as soon as the connection is open.
@@ -54,10 +73,15 @@ func (c *connection) send(e *engine, f *flight) (id uint16) {
 	if len(c.ids) == 0 {
 		c.active = e.now
 	}
-	id = e.freshID(c.ids)
+	id = c.sendMessage(e, f.asked)
 	c.ids[id] = f
+	return id
+}
+
+func (c *connection) sendMessage(e *engine, msg []byte) (id uint16) {
+	id = e.freshID(c.ids)
 	at := len(c.out)
-	c.out = append(be.AppendUint16(c.out, uint16(len(f.asked))), f.asked...)
+	c.out = append(be.AppendUint16(c.out, uint16(len(msg))), msg...)
 	be.PutUint16(c.out[at+2:], id)
 	c.watch(e)
 	e.stats.Sent++
@@ -127,12 +151,16 @@ func (c *connection) read(e *engine) bool {
 		if len(b) < 2+size {
 			break
 		}
+		if !c.heard {
+			c.heard = true
+			c.u.clear = c.u.clear && !c.encrypted
+		}
 		msg := b[2 : 2+size]
 		id := be.Uint16(msg)
 		if f := c.ids[id]; f != nil {
 			e.replied(f, c, id, msg)
 		} else {
-			e.stats.Unexpected++
+			c.u.stranger(e, c, id)
 		}
 		b = b[2+size:]
 	}
@@ -141,18 +169,28 @@ func (c *connection) read(e *engine) bool {
 }
 
 // fail closes the connection; whoever waits for an answer asks elsewhere. That
-// a server closes one that it has answered all on is no failure of its.
+// a server closes one that it has answered all on is no failure of its. Over TLS
+// connections are kept, so its end may cross a question's way: that is asked once
+// more.
 func (c *connection) fail(e *engine) {
-	if c.u.connection == c {
+	switch c {
+	case c.u.connection:
 		c.u.connection = nil
+	case c.u.secure:
+		c.u.secure = nil
 	}
 	e.drop(c.fd)
 	ids := c.ids
 	c.ids = map[uint16]*flight{}
-	if len(ids) > 0 {
+	yields := c.yields(e)
+	if len(ids) > 0 && !yields {
 		c.u.health.failed(e.now)
 	}
 	for id, f := range ids {
+		if yields || c.encrypted && c.heard && !f.again {
+			f.again = true
+			f.untry(e, c.u)
+		}
 		e.lost(f, c, id)
 	}
 }
@@ -160,6 +198,9 @@ func (c *connection) fail(e *engine) {
 // tick closes a connection that is not used, or not answered.
 func (c *connection) tick(e *engine) {
 	end := c.active + idleStream
+	if c.encrypted {
+		end = c.active + idleSecure
+	}
 	if len(c.ids) > 0 {
 		end = c.active + deafStream
 	}

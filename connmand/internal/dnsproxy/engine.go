@@ -15,6 +15,7 @@ import (
 // engine is the proxy's one goroutine and all that belongs to it.
 type engine struct {
 	log   *slog.Logger
+	relay Relay
 	epoll int
 	wake  int    // an eventfd that ends the wait
 	slots []slot // by file descriptor
@@ -72,7 +73,7 @@ const (
 	never     = time.Duration(math.MaxInt64)
 )
 
-func newEngine(log *slog.Logger, p *plan) (*engine, error) {
+func newEngine(log *slog.Logger, relay Relay, p *plan) (*engine, error) {
 	epoll, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
 	if err != nil {
 		return nil, fmt.Errorf("cannot make an epoll instance: %w", err)
@@ -84,6 +85,7 @@ func newEngine(log *slog.Logger, p *plan) (*engine, error) {
 	}
 	e := &engine{
 		log:       log,
+		relay:     relay,
 		epoll:     epoll,
 		wake:      wake,
 		due:       never,

@@ -36,7 +36,7 @@ var (
 func newRig(t testing.TB, c Config) *rig {
 	t.Helper()
 	var epochs uint32
-	e, err := newEngine(slog.New(slog.DiscardHandler), newPlan(c, nil, &epochs))
+	e, err := newEngine(slog.New(slog.DiscardHandler), noRelay{}, newPlan(c, nil, &epochs))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -26,6 +26,7 @@ type flight struct {
 	tried    uint64        // servers of the route asked in this round
 	refused  uint64        // servers that are of no use for this question
 	stream   bool          // answers are too long for datagrams
+	again    bool          // a connection ended under way, so it was asked once more
 	attempts []attempt
 	apology  []byte // what a server had to say instead of an answer
 
@@ -48,6 +49,10 @@ type attempt struct {
 
 // carrier is a socket to a server.
 type carrier interface {
+	// send sends the question of f under the id that it returns.
+	send(e *engine, f *flight) (id uint16)
+	// sendMessage sends a question whose answer nobody waits for.
+	sendMessage(e *engine, msg []byte) (id uint16)
 	// forget makes the answer to the question id unexpected.
 	forget(e *engine, id uint16)
 	server() *upstream

@@ -14,7 +14,7 @@ import (
 )
 
 func TestPortIsTaken(t *testing.T) {
-	p := New(slog.New(slog.DiscardHandler))
+	p := New(slog.New(slog.DiscardHandler), noRelay{})
 	defer p.Close()
 	addr := freePort(t)
 	for _, kind := range []string{"udp", "tcp"} {

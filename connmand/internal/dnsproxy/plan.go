@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"net.connman/pkg/netcfg"
 )
 
 // plan is a Config made ready for look-ups. It is immutable.
@@ -31,10 +33,12 @@ type route struct {
 	epoch uint32
 }
 
-// target is a server and the link to reach it by.
+// target is a server, the link to reach it by, and how it is asked.
 type target struct {
 	addr netip.AddrPort
 	link string
+	tls  netcfg.DNSOverTLS
+	name string // what its certificate must be for; "" without TLS
 }
 
 // newPlan prepares c. A route that is what it was in old keeps its epoch;
@@ -64,7 +68,7 @@ func newPlan(c Config, old *plan, next *uint32) *plan {
 		}
 	}
 	if len(p.routes[0].targets) == 0 {
-		p.routes[0].extend(Scope{Servers: c.Fallback})
+		p.routes[0].extend(c.Fallback)
 	}
 	for _, h := range []string{c.Hostname, c.Hostname + "." + c.Domain} {
 		if w, ok := wireName(h); ok && len(w) > 1 && c.Hostname != "" {
@@ -89,11 +93,17 @@ func (p *plan) addDomain(domain string, s Scope) {
 	p.routes[i].extend(s)
 }
 
-// extend appends a scope's servers that are not there yet.
+// extend appends a scope's servers that are not there yet. None stands in for a
+// server that is strict without being so itself: whoever keeps the strict one
+// from answering would get to read the question.
 func (r *route) extend(s Scope) {
+	strict := r.own > 0 && r.targets[0].tls == netcfg.Strict
 	for _, a := range s.Servers {
-		t := target{addr: netip.AddrPortFrom(a.Addr().Unmap(), a.Port()), link: s.Link}
-		if a.Addr().IsValid() && !a.Addr().IsUnspecified() && !slices.Contains(r.targets, t) {
+		t := target{addr: netip.AddrPortFrom(a.Addr().Unmap(), a.Port()), link: s.Link, tls: s.TLS, name: s.Names[a.Addr()]}
+		if t.tls != netcfg.Strict && t.tls != netcfg.Opportunistic {
+			t.tls, t.name = netcfg.ClearText, ""
+		}
+		if a.Addr().IsValid() && !a.Addr().IsUnspecified() && !slices.Contains(r.targets, t) && (!strict || t.tls == netcfg.Strict) {
 			r.targets = append(r.targets, t)
 		}
 	}

@@ -11,7 +11,8 @@ import (
 // Proxy serves DNS to clients. Its methods may be called from any goroutine;
 // none waits for the network.
 type Proxy struct {
-	log *slog.Logger
+	log   *slog.Logger
+	relay Relay
 
 	mu     sync.Mutex // orders the methods
 	engine *engine    // nil before the first Listen
@@ -20,9 +21,10 @@ type Proxy struct {
 	closed bool
 }
 
-// New returns a proxy that listens nowhere yet and knows no servers.
-func New(log *slog.Logger) *Proxy {
-	p := &Proxy{log: log}
+// New returns a proxy that listens nowhere yet and knows no servers. By way of
+// relay it asks those that it is to ask over TLS.
+func New(log *slog.Logger, relay Relay) *Proxy {
+	p := &Proxy{log: log, relay: relay}
 	p.plan = newPlan(Config{}, nil, &p.epochs)
 	return p
 }
@@ -63,7 +65,7 @@ func (p *Proxy) start(l *listener) error {
 		return errClosed
 	}
 	if p.engine == nil {
-		e, err := newEngine(p.log, p.plan)
+		e, err := newEngine(p.log, p.relay, p.plan)
 		if err != nil {
 			return err
 		}

@@ -41,7 +41,7 @@ func freePort(t *testing.T) netip.AddrPort {
 
 func newWorld(t *testing.T, c Config) *world {
 	t.Helper()
-	w := &world{t: t, proxy: New(slog.New(slog.DiscardHandler))}
+	w := &world{t: t, proxy: New(slog.New(slog.DiscardHandler), noRelay{})}
 	t.Cleanup(func() {
 		if err := w.proxy.Close(); err != nil {
 			t.Error(err)

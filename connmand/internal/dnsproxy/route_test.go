@@ -61,7 +61,7 @@ func TestSplitNamesStayInside(t *testing.T) {
 func TestFallbackServers(t *testing.T) {
 	vpn := scope(serverB)
 	vpn.Domains, vpn.Split = []string{"corp.example"}, true
-	c := Config{Scopes: []Scope{{}, vpn}, Fallback: []netip.AddrPort{netip.MustParseAddrPort("[::]:53"), serverC}}
+	c := Config{Scopes: []Scope{{}, vpn}, Fallback: Scope{Servers: []netip.AddrPort{netip.MustParseAddrPort("[::]:53"), serverC}}}
 	r := newRig(t, c)
 	r.ask(question("www.example."))
 	if a := one(t, r.asked()); a.to() != serverC {

@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"net.connman/pkg/netcfg"
 )
 
 // upstream is a server, as it is reached by one link.
@@ -24,11 +26,14 @@ type upstream struct {
 	retired    map[*socket]bool // wait for their last answers
 	chosen     *socket          // of this round
 	round      uint64
-	connection *connection // nil if there is none
+	connection *connection   // nil if there is none
+	secure     *connection   // … over TLS
+	clear      bool          // TLS did not work, so it is done without …
+	lookAt     time.Duration // … and looked again then
 	// looking is the last question to the server while it was dead: whatever it
 	// answers, it is back.
 	looking struct {
-		s    *socket
+		via  carrier
 		id   uint16
 		sent time.Duration
 	}
@@ -114,11 +119,41 @@ func (s *socket) sendMessage(e *engine, msg []byte) (id uint16) {
 	return id
 }
 
+// carrier returns what to ask the server by, nil if there is nothing to be had.
+func (u *upstream) carrier(e *engine, stream bool) carrier {
+	if u.encrypts() {
+		if c := u.openSecure(e); c != nil {
+			return c
+		}
+		if u.tls == netcfg.Strict {
+			return nil
+		}
+		u.resort(e)
+	}
+	if stream {
+		if c := u.openConnection(e); c != nil {
+			return c
+		}
+	} else if s := u.openSocket(e); s != nil {
+		return s
+	}
+	return nil
+}
+
 // look asks a dead server whether it is back.
 func (u *upstream) look(e *engine, msg []byte) {
-	if s := u.openSocket(e); s != nil {
-		u.looking.s, u.looking.id, u.looking.sent = s, s.sendMessage(e, msg), e.now
+	if via := u.carrier(e, false); via != nil {
+		u.looking.via, u.looking.id, u.looking.sent = via, via.sendMessage(e, msg), e.now
 	}
+}
+
+// stranger handles a reply that no question asked for.
+func (u *upstream) stranger(e *engine, via carrier, id uint16) {
+	if look := &u.looking; look.via == via && look.id == id && u.health.dead() {
+		u.health.answered(e.now - look.sent)
+		return
+	}
+	e.stats.Unexpected++
 }
 
 func (s *socket) server() *upstream { return s.u }
@@ -180,15 +215,10 @@ func (s *socket) take(e *engine, msg []byte) {
 		return
 	}
 	id := be.Uint16(msg)
-	f := s.ids[id]
-	look := &s.u.looking
-	switch {
-	case f != nil:
+	if f := s.ids[id]; f != nil {
 		e.replied(f, s, id, msg)
-	case look.s == s && look.id == id && s.u.health.dead():
-		s.u.health.answered(e.now - look.sent)
-	default:
-		e.stats.Unexpected++
+	} else {
+		s.u.stranger(e, s, id)
 	}
 }
 
@@ -231,8 +261,10 @@ func (u *upstream) tick(e *engine) {
 			s.fail(e)
 		}
 	}
-	if c := u.connection; c != nil {
-		c.tick(e)
+	for _, c := range []*connection{u.connection, u.secure} {
+		if c != nil {
+			c.tick(e)
+		}
 	}
 }
 
@@ -246,7 +278,9 @@ func (u *upstream) close(e *engine) {
 	for s := range u.retired {
 		s.fail(e)
 	}
-	if u.connection != nil {
-		u.connection.fail(e)
+	for _, c := range []*connection{u.connection, u.secure} {
+		if c != nil {
+			c.fail(e)
+		}
 	}
 }

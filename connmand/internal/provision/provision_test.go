@@ -19,6 +19,7 @@ import (
 	"net.connman/connmand/internal/core"
 	"net.connman/pkg/keyfile"
 	"net.connman/pkg/loop"
+	"net.connman/pkg/netcfg"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -39,7 +40,8 @@ IPv4 = 192.168.1.42/255.255.255.0/192.168.1.1
 IPv6 = 2001:db8::42/64/2001:db8::1
 IPv6.Privacy = preferred
 MAC = 01:02:03:04:05:0A
-Nameservers = 10.2.3.4,192.168.1.99
+Nameservers = 10.2.3.4,192.168.1.99#dns.example
+DNSOverTLS = strict
 SearchDomains = my.home, isp.net
 Timeservers = 10.172.2.1,ntp.my.isp.net
 Domain = my.home
@@ -82,7 +84,8 @@ IPv4 = "192.168.1.42/24/192.168.1.1"
 IPv6 = "2001:db8::42/64/2001:db8::1"
 "IPv6.Privacy" = "prefered"
 MAC = "01:02:03:04:05:0a"
-Nameservers = ["10.2.3.4", "192.168.1.99"]
+Nameservers = ["10.2.3.4", "192.168.1.99#dns.example"]
+DNSOverTLS = "strict"
 SearchDomains = ["my.home", "isp.net"]
 Timeservers = ["10.172.2.1", "ntp.my.isp.net"]
 Domain = "my.home"
@@ -124,7 +127,9 @@ func TestEveryKey(t *testing.T) {
 			Method: core.IPv6Fixed, Privacy: core.PrivacyPrefered,
 			Address: netip.MustParsePrefix("2001:db8::42/64"), Gateway: netip.MustParseAddr("2001:db8::1"),
 		},
-		Nameservers: []string{"10.2.3.4", "192.168.1.99"}, SearchDomains: []string{"my.home", "isp.net"},
+		Nameservers: []string{"10.2.3.4", "192.168.1.99"}, DNSOverTLS: netcfg.Strict,
+		ServerNames:   map[netip.Addr]string{netip.MustParseAddr("192.168.1.99"): "dns.example"},
+		SearchDomains: []string{"my.home", "isp.net"},
 		Timeservers: []string{"10.172.2.1", "ntp.my.isp.net"}, Domain: "my.home", MDNS: &mdns,
 	}, {
 		File: "example", Entry: "tls", Type: core.Wifi,
@@ -214,6 +219,7 @@ func TestWrongGroupsAreLeftOut(t *testing.T) {
 	for _, text := range []string{
 		"[service_a]\nIPv4=dhcp\n", "[service_a]\nType=vpn\n", "[service_]\nType=ethernet\n", "[ethernet]\nType=ethernet\n",
 		"[service_a]\nType=ethernet\nMAC=01:02:03\n", "[service_a]\nType=ethernet\nMAC=\n", "[service_a]\nType=ethernet\nDeviceName=\n",
+		"[service_a]\nType=ethernet\nDNSOverTLS=yes\n",
 		"[service_a]\nType=ethernet\nDeviceName=../../x\n", "[service_a]\nType=wifi\n", "[service_a]\nType=wifi\nSSID=xyz\n",
 		"[service_a]\nType=wifi\nSSID=\n", "[service_a]\nType=wifi\nName=" + strings.Repeat("x", 33) + "\n",
 		"[service_a]\nType=ethernet\nDomain=\\q\n", "[service_a]\nType=wifi\nName=\xff\n",

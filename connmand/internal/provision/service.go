@@ -10,13 +10,14 @@ import (
 
 	"net.connman/connmand/internal/core"
 	"net.connman/pkg/logx"
+	"net.connman/pkg/netcfg"
 )
 
 var serviceKeys = []string{
 	"Type", "Name", "SSID", "EAP", "CACertFile", "ClientCertFile", "PrivateKeyFile", "PrivateKeyPassphrase",
 	"PrivateKeyPassphraseType", "Identity", "AnonymousIdentity", "SubjectMatch", "AltSubjectMatch",
 	"DomainSuffixMatch", "DomainMatch", "Phase2", "Passphrase", "Security", "Hidden", "IPv4", "IPv6",
-	"IPv6.Privacy", "MAC", "DeviceName", "mDNS", "Nameservers", "SearchDomains", "Timeservers", "Domain",
+	"IPv6.Privacy", "MAC", "DeviceName", "mDNS", "Nameservers", "DNSOverTLS", "SearchDomains", "Timeservers", "Domain",
 }
 
 func (g *groupReader) service() core.ServiceSpec {
@@ -27,11 +28,12 @@ func (g *groupReader) service() core.ServiceSpec {
 		DeviceName:    g.device(),
 		IPv4:          g.ipv4(),
 		IPv6:          g.ipv6(),
-		Nameservers:   g.list("Nameservers", "an address", isAddress),
+		DNSOverTLS:    g.dnsOverTLS(),
 		SearchDomains: g.list("SearchDomains", "a domain", isName),
 		Timeservers:   g.list("Timeservers", "a host", isName),
 		Domain:        g.text("Domain"),
 	}
+	spec.Nameservers, spec.ServerNames = g.nameServers()
 	if g.has("mDNS") {
 		mdns := g.flag("mDNS")
 		spec.MDNS = &mdns
@@ -48,9 +50,36 @@ func (g *groupReader) service() core.ServiceSpec {
 	return spec
 }
 
-func isAddress(s string) bool {
-	a, err := netip.ParseAddr(s)
-	return err == nil && !a.IsUnspecified()
+// nameServers are addresses, behind each of which there may be the name that
+// the server's certificate is for.
+func (g *groupReader) nameServers() (servers []string, names map[netip.Addr]string) {
+	for _, text := range g.list("Nameservers", "the address of a server", isNameServer) {
+		addr, name, _ := netcfg.ParseNameServer(text) // isNameServer
+		servers = append(servers, addr.String())
+		if name != "" {
+			if names == nil {
+				names = map[netip.Addr]string{}
+			}
+			names[addr] = name
+		}
+	}
+	return servers, names
+}
+
+func isNameServer(s string) bool {
+	_, _, err := netcfg.ParseNameServer(s)
+	return err == nil
+}
+
+func (g *groupReader) dnsOverTLS() netcfg.DNSOverTLS {
+	mode := netcfg.DNSOverTLS(g.text("DNSOverTLS"))
+	switch mode {
+	case "", netcfg.ClearText, netcfg.Opportunistic, netcfg.Strict:
+		return mode
+	}
+	// Who asks for the strict mode in vain must not be left without any.
+	g.drop("DNSOverTLS", "neither no nor opportunistic nor strict")
+	return ""
 }
 
 func isName(s string) bool {

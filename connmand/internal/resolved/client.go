@@ -3,12 +3,14 @@ package resolved
 import (
 	"errors"
 	"log/slog"
+	"maps"
 	"net/netip"
 	"slices"
 
 	"net.connman/connmand/internal/core"
 	"net.connman/pkg/api/resolve1"
 	"net.connman/pkg/bus"
+	"net.connman/pkg/netcfg"
 )
 
 const (
@@ -37,7 +39,9 @@ type Client struct {
 type setup struct {
 	index   int
 	servers []netip.Addr
+	names   map[netip.Addr]string
 	domains []string
+	tls     netcfg.DNSOverTLS
 	route   bool // names that no link claims are asked here
 	mdns    bool
 }
@@ -69,7 +73,10 @@ func (c *Client) Set(links []core.LinkDNS) {
 	for _, l := range links {
 		route := !routed && !l.Split && len(l.DNS.Servers) > 0
 		routed = routed || route
-		c.want = append(c.want, setup{l.Link.Index, l.DNS.Servers, l.DNS.Domains, route, l.MDNS})
+		c.want = append(c.want, setup{
+			index: l.Link.Index, servers: l.DNS.Servers, names: l.DNS.Names, domains: l.DNS.Domains,
+			tls: l.DNS.TLS, route: route, mdns: l.MDNS,
+		})
 	}
 	c.tell()
 }
@@ -95,8 +102,16 @@ func (c *Client) tell() {
 // want.
 func (c *Client) tellLink(told *setup, want setup) {
 	index, all := int32(want.index), told == nil
-	if all || !slices.Equal(told.servers, want.servers) {
-		c.call(resolve1.ManagerSetLinkDNSCall(busName, path, index, addresses(want.servers)))
+	if all || !slices.Equal(told.servers, want.servers) || !maps.Equal(told.names, want.names) {
+		if len(want.names) > 0 {
+			c.call(resolve1.ManagerSetLinkDNSExCall(busName, path, index, namedAddresses(want.servers, want.names)))
+		} else {
+			c.call(resolve1.ManagerSetLinkDNSCall(busName, path, index, addresses(want.servers)))
+		}
+	}
+	// Without our wish its own configuration holds.
+	if all && want.tls != "" || !all && told.tls != want.tls {
+		c.call(resolve1.ManagerSetLinkDNSOverTLSCall(busName, path, index, tlsMode(want.tls)))
 	}
 	if all || !slices.Equal(told.domains, want.domains) {
 		c.call(resolve1.ManagerSetLinkDomainsCall(busName, path, index, searched(want.domains)))
@@ -118,13 +133,34 @@ func (c *Client) tellLink(told *setup, want setup) {
 func addresses(servers []netip.Addr) bus.Array {
 	list := bus.Array{Elem: "(iay)"}
 	for _, s := range servers {
-		family := familyIPv6
-		if s.Is4() {
-			family = familyIPv4
-		}
-		list.Items = append(list.Items, bus.Struct{family, s.AsSlice()})
+		list.Items = append(list.Items, bus.Struct{family(s), s.AsSlice()})
 	}
 	return list
+}
+
+// namedAddresses are servers with their ports, of which 0 is the usual one, and
+// the names that they must prove.
+func namedAddresses(servers []netip.Addr, names map[netip.Addr]string) bus.Array {
+	list := bus.Array{Elem: "(iayqs)"}
+	for _, s := range servers {
+		list.Items = append(list.Items, bus.Struct{family(s), s.AsSlice(), uint16(0), names[s]})
+	}
+	return list
+}
+
+func family(s netip.Addr) int32 {
+	if s.Is4() {
+		return familyIPv4
+	}
+	return familyIPv6
+}
+
+// tlsMode is a mode as systemd-resolved spells it.
+func tlsMode(mode netcfg.DNSOverTLS) string {
+	if mode == netcfg.Strict {
+		return "yes"
+	}
+	return string(mode)
 }
 
 // searched are domains that are searched, not only claimed.

@@ -32,6 +32,8 @@ func (daemon) answer(call *bus.Call, index int32) {
 }
 
 func (d daemon) SetLinkDNS(call *bus.Call, index int32, _ bus.Array)     { d.answer(call, index) }
+func (d daemon) SetLinkDNSEx(call *bus.Call, index int32, _ bus.Array)   { d.answer(call, index) }
+func (d daemon) SetLinkDNSOverTLS(call *bus.Call, index int32, _ string) { d.answer(call, index) }
 func (d daemon) SetLinkDomains(call *bus.Call, index int32, _ bus.Array) { d.answer(call, index) }
 func (d daemon) SetLinkDefaultRoute(call *bus.Call, index int32, _ bool) { d.answer(call, index) }
 func (d daemon) SetLinkMulticastDNS(call *bus.Call, index int32, _ string) {
@@ -137,5 +139,46 @@ func TestClient(t *testing.T) {
 	}
 	if n := strings.Count(logged.String(), "not known"); n != 1 {
 		t.Errorf("a refusal was logged %d times: %s", n, logged.String())
+	}
+}
+
+func TestOverTLS(t *testing.T) {
+	b := bustest.Start(t)
+	l, conn := b.Join(t)
+	trace := b.Record(t)
+	c := New(conn, slog.New(slog.DiscardHandler))
+	running := make(chan bool, 2)
+	appear(t, b)
+	bustest.Do(l, func() { c.Watch(func(is bool) { running <- is }) })
+	if !<-running {
+		t.Fatal("it runs")
+	}
+	secure := func(mode netcfg.DNSOverTLS, name string) core.LinkDNS {
+		l := link(2, "10.0.0.1 2001:db8::1")
+		l.DNS.TLS = mode
+		if name != "" {
+			l.DNS.Names = map[netip.Addr]string{netip.MustParseAddr("10.0.0.1"): name}
+		}
+		return l
+	}
+	const v6 = "[32 1 13 184 0 0 0 0 0 0 0 0 0 0 0 1]"
+	told := 0
+	for _, step := range []struct {
+		link core.LinkDNS
+		want []string
+	}{
+		{secure(netcfg.Strict, "dns.example"), []string{
+			`SetLinkDNSEx(2, [(2, [10 0 0 1], 0, "dns.example"), (10, ` + v6 + `, 0, "")])`, `SetLinkDNSOverTLS(2, "yes")`,
+			`SetLinkDomains(2, [])`, `SetLinkDefaultRoute(2, true)`, `SetLinkMulticastDNS(2, "no")`,
+		}},
+		{secure(netcfg.Opportunistic, "dns.example"), []string{`SetLinkDNSOverTLS(2, "opportunistic")`}},
+		{secure("", ""), []string{`SetLinkDNS(2, [(2, [10 0 0 1]), (10, ` + v6 + `)])`, `SetLinkDNSOverTLS(2, "")`}},
+	} {
+		bustest.Do(l, func() { c.Set([]core.LinkDNS{step.link}) })
+		got := calls(t, trace, step.want[len(step.want)-1])[told:]
+		if !slices.Equal(got, step.want) {
+			t.Fatalf("%s:\n%s\nwant:\n%s", step.link.DNS.TLS, strings.Join(got, "\n"), strings.Join(step.want, "\n"))
+		}
+		told += len(got)
 	}
 }

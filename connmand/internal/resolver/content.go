@@ -1,6 +1,7 @@
 package resolver
 
 import (
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -39,6 +40,23 @@ func tidy(links []core.LinkDNS) []core.LinkDNS {
 		out[i].DNS.Domains = slices.DeleteFunc(slices.Clone(l.DNS.Domains), badDomain)
 	}
 	return out
+}
+
+// complete returns links with what the configuration says of how to ask, where
+// they don't say.
+func (a Asking) complete(links []core.LinkDNS) []core.LinkDNS {
+	for i := range links {
+		d := &links[i].DNS
+		if d.TLS == "" {
+			d.TLS = a.TLS
+		}
+		if len(a.Names) > 0 {
+			names := maps.Clone(a.Names)
+			maps.Copy(names, d.Names)
+			d.Names = names
+		}
+	}
+	return links
 }
 
 // usableFallback returns those of the fallback servers that can be asked.
@@ -83,11 +101,15 @@ func domains(links []core.LinkDNS) []string {
 
 // proxyConfig returns what the proxy should know. A domain is searched and, as
 // the network that named it knows it best, asked there.
-func proxyConfig(links []core.LinkDNS, fallback []netip.Addr, hostname, domain string) dnsproxy.Config {
-	c := dnsproxy.Config{Fallback: servers(fallback), Hostname: hostname, Domain: domain}
-	for _, l := range links {
+func (r *Resolver) proxyConfig() dnsproxy.Config {
+	c := dnsproxy.Config{
+		Fallback: dnsproxy.Scope{Servers: servers(r.fallback), TLS: r.Asking.TLS, Names: r.Asking.Names},
+		Hostname: r.hostname, Domain: r.domain,
+		ServeStale: r.Asking.ServeStale, Randomize0x20: r.Asking.RandomCase,
+	}
+	for _, l := range r.links {
 		c.Scopes = append(c.Scopes, dnsproxy.Scope{
-			Link: l.Link.Name, Servers: servers(l.DNS.Servers),
+			Link: l.Link.Name, Servers: servers(l.DNS.Servers), TLS: l.DNS.TLS, Names: l.DNS.Names,
 			Search: l.DNS.Domains, Domains: l.DNS.Domains, Split: l.Split,
 		})
 	}

@@ -7,6 +7,7 @@ import (
 	"net.connman/connmand/internal/core"
 	"net.connman/connmand/internal/dnsproxy"
 	"net.connman/pkg/loop"
+	"net.connman/pkg/netcfg"
 )
 
 // Backend says who resolves names, spelt as in main.conf.
@@ -39,11 +40,23 @@ type Service interface {
 	Set(links []core.LinkDNS)
 }
 
+// Asking says how servers are asked, as main.conf has it. Of the backends, the
+// proxy does all of it and systemd-resolved what has to do with TLS.
+type Asking struct {
+	// TLS is for links that don't say. "" leaves it to the backend.
+	TLS netcfg.DNSOverTLS
+	// Names are what the certificates of the fallback servers are for.
+	Names map[netip.Addr]string
+	// ServeStale and RandomCase are those of dnsproxy.Config.
+	ServeStale, RandomCase bool
+}
+
 // Config is what a Resolver needs.
 type Config struct {
 	Loop    *loop.Loop
 	Log     *slog.Logger
 	Backend Backend
+	Asking  Asking
 	File    string // the value of ResolvConf, see the package comment
 	Server  Server
 	Service Service
@@ -73,6 +86,9 @@ type Resolver struct {
 func New(c Config) *Resolver {
 	r := &Resolver{Config: c, file: newFile(c.Loop, c.Log, c.File)}
 	r.local.r = r
+	if c.Backend == Direct && (c.Asking.TLS == netcfg.Strict || c.Asking.TLS == netcfg.Opportunistic) {
+		c.Log.Warn("no DNS over TLS: with resolv.conf as the backend, programs ask the servers themselves, in clear text")
+	}
 	if c.Backend == Auto || c.Backend == System {
 		c.Service.Watch(r.serviceRuns)
 	} else {
@@ -90,7 +106,7 @@ func (r *Resolver) Begin() {
 // Set replaces the links, in service order, and the fallback servers for when
 // none of them has any.
 func (r *Resolver) Set(links []core.LinkDNS, fallback []netip.Addr) {
-	r.links, r.fallback = tidy(links), usableFallback(fallback)
+	r.links, r.fallback = r.Asking.complete(tidy(links)), usableFallback(fallback)
 	r.local.retry()
 	r.apply()
 }
@@ -119,7 +135,7 @@ func (r *Resolver) apply() {
 		return
 	}
 	// The proxy may have other clients than this machine's programs.
-	r.Server.Set(proxyConfig(r.links, r.fallback, r.hostname, r.domain))
+	r.Server.Set(r.proxyConfig())
 	switch {
 	case r.Backend == System || r.Backend == Auto && r.runs:
 		r.local.close()

@@ -155,7 +155,7 @@ func TestProxy(t *testing.T) {
 			{Link: "vpn", Servers: []netip.AddrPort{netip.MustParseAddrPort("10.9.0.1:53")},
 				Search: []string{"corp.test"}, Domains: []string{"corp.test"}, Split: true},
 		},
-		Fallback: []netip.AddrPort{netip.MustParseAddrPort("192.0.2.1:53")},
+		Fallback: dnsproxy.Scope{Servers: []netip.AddrPort{netip.MustParseAddrPort("192.0.2.1:53")}},
 		Hostname: "box", Domain: "home.test",
 	}
 	if diff := cmp.Diff(want, m.server.config, cmpopts.EquateComparable(netip.AddrPort{})); diff != "" {

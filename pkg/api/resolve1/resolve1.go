@@ -15,6 +15,10 @@ const InterfaceManager = "org.freedesktop.resolve1.Manager"
 type ManagerServer interface {
 	// SetLinkDNS replies with ().
 	SetLinkDNS(call *bus.Call, ifindex int32, addresses bus.Array)
+	// SetLinkDNSEx replies with ().
+	SetLinkDNSEx(call *bus.Call, ifindex int32, addresses bus.Array)
+	// SetLinkDNSOverTLS replies with ().
+	SetLinkDNSOverTLS(call *bus.Call, ifindex int32, mode string)
 	// SetLinkDomains replies with ().
 	SetLinkDomains(call *bus.Call, ifindex int32, domains bus.Array)
 	// SetLinkDefaultRoute replies with ().
@@ -40,6 +44,20 @@ var declaredManager = bus.Interface{
 			In:   []bus.Arg{{Name: "ifindex", Type: "i"}, {Name: "addresses", Type: "a(iay)"}},
 			Handle: func(call *bus.Call, args []any) {
 				call.Server().(ManagerServer).SetLinkDNS(call, args[0].(int32), args[1].(bus.Array))
+			},
+		},
+		{
+			Name: "SetLinkDNSEx",
+			In:   []bus.Arg{{Name: "ifindex", Type: "i"}, {Name: "addresses", Type: "a(iayqs)"}},
+			Handle: func(call *bus.Call, args []any) {
+				call.Server().(ManagerServer).SetLinkDNSEx(call, args[0].(int32), args[1].(bus.Array))
+			},
+		},
+		{
+			Name: "SetLinkDNSOverTLS",
+			In:   []bus.Arg{{Name: "ifindex", Type: "i"}, {Name: "mode", Type: "s"}},
+			Handle: func(call *bus.Call, args []any) {
+				call.Server().(ManagerServer).SetLinkDNSOverTLS(call, args[0].(int32), args[1].(string))
 			},
 		},
 		{
@@ -76,6 +94,16 @@ func ManagerSetLinkDNSCall(destination string, object bus.ObjectPath, ifindex in
 	return bus.MethodCall{Destination: destination, Path: object, Interface: InterfaceManager, Member: "SetLinkDNS", Args: []any{ifindex, addresses}}
 }
 
+// ManagerSetLinkDNSExCall is a call of org.freedesktop.resolve1.Manager.SetLinkDNSEx.
+func ManagerSetLinkDNSExCall(destination string, object bus.ObjectPath, ifindex int32, addresses bus.Array) bus.MethodCall {
+	return bus.MethodCall{Destination: destination, Path: object, Interface: InterfaceManager, Member: "SetLinkDNSEx", Args: []any{ifindex, addresses}}
+}
+
+// ManagerSetLinkDNSOverTLSCall is a call of org.freedesktop.resolve1.Manager.SetLinkDNSOverTLS.
+func ManagerSetLinkDNSOverTLSCall(destination string, object bus.ObjectPath, ifindex int32, mode string) bus.MethodCall {
+	return bus.MethodCall{Destination: destination, Path: object, Interface: InterfaceManager, Member: "SetLinkDNSOverTLS", Args: []any{ifindex, mode}}
+}
+
 // ManagerSetLinkDomainsCall is a call of org.freedesktop.resolve1.Manager.SetLinkDomains.
 func ManagerSetLinkDomainsCall(destination string, object bus.ObjectPath, ifindex int32, domains bus.Array) bus.MethodCall {
 	return bus.MethodCall{Destination: destination, Path: object, Interface: InterfaceManager, Member: "SetLinkDomains", Args: []any{ifindex, domains}}
@@ -107,6 +135,18 @@ type ManagerClient struct {
 // SetLinkDNS calls the method of that name.
 func (c ManagerClient) SetLinkDNS(ctx context.Context, ifindex int32, addresses bus.Array) error {
 	_, err := c.Conn.Wait(ctx, ManagerSetLinkDNSCall(c.Destination, c.Path, ifindex, addresses))
+	return err
+}
+
+// SetLinkDNSEx calls the method of that name.
+func (c ManagerClient) SetLinkDNSEx(ctx context.Context, ifindex int32, addresses bus.Array) error {
+	_, err := c.Conn.Wait(ctx, ManagerSetLinkDNSExCall(c.Destination, c.Path, ifindex, addresses))
+	return err
+}
+
+// SetLinkDNSOverTLS calls the method of that name.
+func (c ManagerClient) SetLinkDNSOverTLS(ctx context.Context, ifindex int32, mode string) error {
+	_, err := c.Conn.Wait(ctx, ManagerSetLinkDNSOverTLSCall(c.Destination, c.Path, ifindex, mode))
 	return err
 }
 
