@@ -63,6 +63,7 @@ type object struct {
 	interfaces []Interface
 	order      uint64 // of its export
 	unseen     int    // interfaces at the end of the list that no signal announced yet
+	hidden     bool   // no list of objects has it
 }
 
 // method returns a method and who serves it, nil if there is no such method.
@@ -108,7 +109,7 @@ func (t *objectTable) exists(path ObjectPath) bool {
 		return true
 	}
 	for p := range t.byPath {
-		if below(p, path) {
+		if below(p, path) && !t.byPath[p].hidden {
 			return true
 		}
 	}
@@ -128,7 +129,7 @@ func (t *objectTable) children(path ObjectPath) []string {
 	prefix := strings.TrimSuffix(string(path), "/") + "/"
 	names := map[string]bool{}
 	for p := range t.byPath {
-		if below(p, path) {
+		if below(p, path) && !t.byPath[p].hidden {
 			name, _, _ := strings.Cut(string(p[len(prefix):]), "/")
 			names[name] = true
 		}
@@ -141,7 +142,7 @@ func (t *objectTable) children(path ObjectPath) []string {
 func (t *objectTable) newestFirst() []*object {
 	var list []*object
 	for path, o := range t.byPath {
-		if path != "/" {
+		if path != "/" && !o.hidden {
 			list = append(list, o)
 		}
 	}
@@ -152,6 +153,17 @@ func (t *objectTable) newestFirst() []*object {
 // Export offers interfaces at path, in addition to those already there. Every
 // object is introspectable by itself.
 func (c *Conn) Export(path ObjectPath, interfaces ...Interface) error {
+	return c.export(path, false, interfaces)
+}
+
+// ExportHidden is Export for an object that only those find who were told its
+// path: neither introspection of what lies above it nor the object manager has
+// it.
+func (c *Conn) ExportHidden(path ObjectPath, interfaces ...Interface) error {
+	return c.export(path, true, interfaces)
+}
+
+func (c *Conn) export(path ObjectPath, hidden bool, interfaces []Interface) error {
 	if !path.IsValid() {
 		return fmt.Errorf("cannot export %q: not an object path", path)
 	}
@@ -159,7 +171,7 @@ func (c *Conn) Export(path ObjectPath, interfaces ...Interface) error {
 	o := t.byPath[path]
 	if o == nil {
 		t.exports++
-		o = &object{path: path, order: t.exports}
+		o = &object{path: path, order: t.exports, hidden: hidden}
 		o.interfaces = append(make([]Interface, 0, 1+len(interfaces)), introspectable(o))
 		o.unseen = 1
 		t.byPath[path] = o
@@ -171,7 +183,7 @@ func (c *Conn) Export(path ObjectPath, interfaces ...Interface) error {
 		o.interfaces = append(o.interfaces, i)
 		o.unseen++
 	}
-	if path != "/" && !slices.Contains(t.unseen, o) {
+	if path != "/" && !o.hidden && !slices.Contains(t.unseen, o) {
 		t.unseen = append(t.unseen, o)
 	}
 	return nil
@@ -191,7 +203,7 @@ func (c *Conn) Unexport(path ObjectPath) {
 	for _, i := range o.interfaces[:len(o.interfaces)-o.unseen] {
 		seen = append(seen, i.Name)
 	}
-	if !t.managed || path == "/" || len(seen) == 0 {
+	if !t.managed || path == "/" || o.hidden || len(seen) == 0 {
 		return
 	}
 	slices.Reverse(seen[1:]) // the reference's order: Introspectable, then newest first

@@ -44,6 +44,45 @@ func TestObjectManagerTellsOfObjects(t *testing.T) {
 	}
 }
 
+// A hidden object answers who knows its path, and is in no list.
+func TestHiddenObject(t *testing.T) {
+	b := bustest.Start(t)
+	l, conn := serve(t, b)
+	trace := b.Record(t)
+	bustest.Do(l, func() {
+		conn.ExportHidden("/hidden/object", bus.Interface{Name: "test.Other"})
+		conn.Export("/seen", bus.Interface{Name: "test.Other"})
+	})
+	ask := func(path bus.ObjectPath) (string, error) {
+		return bus.Result[string](conn.Wait(t.Context(), bus.MethodCall{
+			Destination: testName, Path: path, Interface: "org.freedesktop.DBus.Introspectable", Member: "Introspect",
+		}))
+	}
+	if xml, err := ask("/hidden/object"); err != nil || !strings.Contains(xml, "test.Other") {
+		t.Errorf("the object says %q, %v", xml, err)
+	}
+	if xml, err := ask("/"); err != nil || !strings.Contains(xml, "seen") || strings.Contains(xml, "hidden") {
+		t.Errorf("the root says %q, %v", xml, err)
+	}
+	if xml, err := ask("/hidden"); err == nil && strings.Contains(xml, "object\"") {
+		t.Errorf("what leads to the object says %q", xml)
+	}
+	if _, err := conn.Wait(t.Context(), bus.MethodCall{
+		Destination: testName, Path: "/", Interface: "org.freedesktop.DBus.ObjectManager", Member: "GetManagedObjects",
+	}); err != nil {
+		t.Fatal(err)
+	}
+	bustest.Do(l, func() {
+		conn.Unexport("/hidden/object")
+		conn.Unexport("/seen")
+	})
+	for _, line := range trace.WaitFor(t, "signal / org.freedesktop.DBus.ObjectManager.InterfacesRemoved(/seen") {
+		if strings.HasPrefix(line, "signal") && strings.Contains(line, "hidden") || strings.HasPrefix(line, "reply GetManaged") && strings.Contains(line, "hidden") {
+			t.Error(line)
+		}
+	}
+}
+
 func TestExportRefusesMistakes(t *testing.T) {
 	b := bustest.Start(t)
 	l, conn := serve(t, b)
