@@ -22,6 +22,9 @@ type World struct {
 	Log     *slog.Logger
 	// Changed hears on the loop of every change of the domain; it may be nil.
 	Changed func(core.Change)
+	// Known are the wireless networks of an earlier run. Set them before the
+	// first device is there.
+	Known []core.KnownNetwork
 	// Context ends with the test.
 	Context context.Context
 
@@ -55,7 +58,7 @@ func newWorld(t *testing.T) *World {
 	all := []core.Type{core.Ethernet, core.Wifi, core.Bluetooth, core.Cellular, core.Gadget, core.P2P}
 	cfg := core.Config{DefaultEnabled: all, DefaultFavorite: all, DefaultAutoConnect: all,
 		OnlineCheck: core.OnlineCheckConfig{Mode: core.OnlineCheckNone}}
-	silent := silence{w.Loop}
+	silent := silence{w.Loop, w}
 	w.Manager = core.New(w.Loop, log, cfg, core.Ports{
 		Links: silent, DHCP4: silent, Conflicts: conflicts{}, LinkLocal: linkLocal{}, RouterDiscovery: routers{}, Prober: silent,
 		Resolver: silent, Hostnames: silent, Storage: silent, Agents: silent,
@@ -154,7 +157,10 @@ func (w *World) connect(h Hardware) {
 
 // silence is surroundings that take everything and answer nothing but what
 // must be answered.
-type silence struct{ loop *loop.Loop }
+type silence struct {
+	loop  *loop.Loop
+	world *World
+}
 
 func (s silence) Apply(_ int, _ netcfg.LinkConfig, done func(error)) {
 	if done != nil {
@@ -186,7 +192,7 @@ func (s silence) LoadTwin(id string, done func(core.ServiceSettings, bool)) {
 	s.LoadService(id, done)
 }
 func (s silence) LoadKnown(done func([]core.KnownNetwork)) {
-	s.loop.Post("loaded", func() { done(nil) })
+	s.loop.Post("loaded", func() { done(s.world.Known) })
 }
 func (silence) RemoveTwins(string)                       {}
 func (silence) SaveService(string, core.ServiceSettings) {}

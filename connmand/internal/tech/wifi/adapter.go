@@ -32,7 +32,8 @@ type adapter struct {
 	state    string
 	bsss     map[bus.ObjectPath]*bss
 	networks map[string]*network
-	attempt  *attempt // to be in a network, also once it succeeded
+	current  bus.ObjectPath // the access point in use
+	attempt  *attempt       // to be in a network, also once it succeeded
 	scans    scans
 }
 
@@ -154,12 +155,12 @@ func (a *adapter) close() {
 	path := a.path
 	a.path = ""
 	a.state = ""
-	a.scans.stop()
 	if a.attempt != nil {
 		a.attempt.end()
 	}
+	a.scans.stop()
 	networks := a.networks
-	a.networks, a.bsss = nil, nil
+	a.networks, a.bsss, a.current = nil, nil, ""
 	for _, n := range networks {
 		n.core.Remove()
 	}
@@ -175,6 +176,9 @@ func (a *adapter) update(about bus.Dict) {
 			a.scans.limit = int(n)
 		}
 	}
+	if current, ok := bus.Lookup[bus.ObjectPath](about, supplicant.InterfaceCurrentBSS); ok {
+		a.use(current)
+	}
 	state, ok := bus.Lookup[string](about, supplicant.InterfaceState)
 	if !ok || state == a.state {
 		return
@@ -184,6 +188,17 @@ func (a *adapter) update(about bus.Dict) {
 	a.b.Log.Debug("supplicant", "interface", a.link.Name, "from", old, "to", state)
 	if a.attempt != nil {
 		a.attempt.step(old, state)
+	}
+}
+
+// use notes which access point is in use.
+func (a *adapter) use(current bus.ObjectPath) {
+	before := a.current
+	a.current = current
+	for _, path := range []bus.ObjectPath{before, current} {
+		if h := a.bsss[path]; h != nil && a.networks[h.group()] != nil {
+			a.networks[h.group()].refresh()
+		}
 	}
 }
 

@@ -22,6 +22,7 @@ type bss struct {
 	mode    string
 	privacy bool
 	signal  int16 // dBm
+	point   core.AccessPoint
 	wpa     []string
 	rsn     []string
 	wps     bool // takes part in Wi-Fi Protected Setup
@@ -49,6 +50,16 @@ func (b *bss) take(about bus.Dict) error {
 			b.privacy, ok = e.Value.(bool)
 		case supplicant.BSSSignal:
 			b.signal, ok = e.Value.(int16)
+		case supplicant.BSSBSSID:
+			var address []byte
+			if address, ok = e.Value.([]byte); ok && len(address) != 6 {
+				return fmt.Errorf("a BSSID of %d bytes", len(address))
+			}
+			b.point.BSSID = core.HardwareAddr(address)
+		case supplicant.BSSFrequency:
+			var mhz uint16
+			mhz, ok = e.Value.(uint16)
+			b.point.Frequency = int(mhz)
 		case supplicant.BSSWPA:
 			b.wpa, ok = keyManagement(e.Value)
 		case supplicant.BSSRSN:

@@ -3,6 +3,7 @@ package wifi
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"net.connman/connmand/internal/core"
@@ -30,12 +31,50 @@ func (n *network) refresh() {
 			Wireless: n.wireless(),
 		}, n)
 	}
-	strength := uint8(0)
-	for _, h := range n.members {
-		strength = max(strength, h.strength())
+	best := n.strongest()
+	n.core.SetStrength(best.strength())
+	if used := n.members[n.a.current]; used != nil {
+		best = used
 	}
-	n.core.SetStrength(strength)
+	n.core.SetAccessPoint(best.point)
 	n.core.SetWireless(n.wireless())
+}
+
+// strongest is the network's strongest access point.
+func (n *network) strongest() *bss {
+	var best *bss
+	for _, h := range n.members {
+		if best == nil || h.signal > best.signal {
+			best = h
+		}
+	}
+	return best
+}
+
+// frequencies are where the network's access points are, in MHz.
+func (n *network) frequencies() []int {
+	var all []int
+	for _, h := range n.members {
+		if f := h.point.Frequency; f != 0 && !slices.Contains(all, f) {
+			all = append(all, f)
+		}
+	}
+	return all
+}
+
+// Rate implements [core.Rater].
+func (n *network) Rate(done func(int)) {
+	a := n.a
+	if a.path == "" || a.owner != a.b.owner {
+		done(0)
+		return
+	}
+	a.b.Bus.Call(supplicant.InterfaceSignalPollCall(a.owner, a.path), func(values []any, err error) {
+		poll, _ := bus.Result[bus.Variant](values, err)
+		about, _ := poll.Value.(bus.Dict)
+		mbits, _ := bus.Lookup[int32](about, supplicant.LinkLinkspeed)
+		done(max(int(mbits), 0))
+	})
 }
 
 func (n *network) wireless() core.Wireless {
@@ -102,7 +141,13 @@ func (n *network) Connect(c core.Credentials, done func(error)) {
 		t.setUp(c)
 		return
 	}
-	t.join(c)
+	// The supplicant joins at once what it has just heard, and otherwise looks
+	// through all channels first.
+	a.scans.refresh(n, func() {
+		if !t.ended {
+			t.join(c)
+		}
+	})
 }
 
 // join has the supplicant join the network with what lets us in.

@@ -1,6 +1,7 @@
 package wifi
 
 import (
+	"slices"
 	"time"
 
 	"net.connman/connmand/internal/core"
@@ -14,8 +15,21 @@ const (
 	firstScan  = 3 * time.Second
 	lastScan   = 5 * time.Minute
 	scanFactor = 3
-	// scanLimit is when a scan counts as over that nobody said so of.
-	scanLimit = 20 * time.Second
+	// scanLimit is when a scan counts as over that nobody said so of, quickLimit
+	// the same for one of few channels.
+	scanLimit  = 20 * time.Second
+	quickLimit = 3 * time.Second
+	// quickChannels is how many channels may be looked at first: a radio needs a
+	// tenth of a second for each, ten times that for all.
+	quickChannels = 4
+	// quickPause is how long what a quick scan has found may take to become a
+	// service that connects, before all channels are looked at.
+	quickPause = 500 * time.Millisecond
+	// fresh is how long the supplicant takes what was heard for true (its
+	// SCAN_RES_VALID_FOR_CONNECT is 5 s), less the way there.
+	fresh = 4 * time.Second
+	// width is that of the channels that beacons are on, in MHz.
+	width = 20
 )
 
 // scans looks for networks.
@@ -24,6 +38,8 @@ type scans struct {
 	limit   int // SSIDs that one scan can ask for, the empty one included
 	offset  int // into the hidden SSIDs, to ask for all of them by turns
 	running bool
+	looked  []int         // the frequencies of the last scan, none for all
+	last    time.Time     // when it was over
 	waiting []func(error) // for the scan that runs
 	next    []func(error) // for the one after it
 	ssids   []string      // to ask for then
@@ -46,15 +62,53 @@ func (s *scans) run() {
 	if s.running || len(s.next) == 0 {
 		return
 	}
+	s.waiting, s.next = s.next, nil
+	s.begin(s.targets(), nil, scanLimit)
+}
+
+// quick looks at some channels only, unless a scan runs already.
+func (s *scans) quick(ssid string, frequencies []int, done func()) {
+	if s.running || len(frequencies) == 0 {
+		done()
+		return
+	}
+	targets := bus.Array{Elem: "ay", Items: []any{[]byte{}}}
+	if ssid != "" && s.limit > 1 {
+		targets.Items = append(targets.Items, []byte(ssid))
+	}
+	s.waiting = []func(error){func(error) { done() }}
+	s.begin(targets, frequencies[:min(len(frequencies), quickChannels)], quickLimit)
+}
+
+// refresh makes sure that the network was heard a moment ago, if it can be.
+func (s *scans) refresh(n *network, done func()) {
+	there := n.frequencies()
+	missed := func(f int) bool { return len(s.looked) > 0 && !slices.Contains(s.looked, f) }
+	if s.a.b.Loop.Now().Sub(s.last) < fresh && !slices.ContainsFunc(there, missed) {
+		done()
+		return
+	}
+	s.quick(n.ssid, there, done)
+}
+
+// begin has the supplicant scan, all channels if no frequencies are given.
+func (s *scans) begin(targets bus.Array, frequencies []int, limit time.Duration) {
 	a := s.a
 	s.running = true
-	s.waiting, s.next = s.next, nil
+	s.looked = frequencies
 	about := bus.Dict{
 		{Key: supplicant.ScanType, Value: "active"},
-		{Key: supplicant.ScanSSIDs, Value: s.targets()},
+		{Key: supplicant.ScanSSIDs, Value: targets},
+	}
+	if len(frequencies) > 0 {
+		channels := bus.Array{Elem: "(uu)"}
+		for _, f := range frequencies {
+			channels.Items = append(channels.Items, bus.Struct{uint32(f), uint32(width)})
+		}
+		about = append(about, bus.Entry{Key: supplicant.ScanChannels, Value: channels})
 	}
 	opened := a.path
-	s.over = a.b.Loop.After("scan limit", scanLimit, func() { s.finish(nil) })
+	s.over = a.b.Loop.After("scan limit", limit, func() { s.finish(nil) })
 	a.b.Bus.Call(supplicant.InterfaceScanCall(a.owner, a.path, about), func(_ []any, err error) {
 		if err != nil && a.path == opened {
 			s.finish(err)
@@ -80,6 +134,7 @@ func (s *scans) targets() bus.Array {
 // scanned hears that a scan, ours or not, is over.
 func (a *adapter) scanned() {
 	a.device.Scanned()
+	a.scans.last = a.b.Loop.Now()
 	if a.scans.running {
 		a.scans.finish(nil)
 	}
@@ -96,15 +151,26 @@ func (s *scans) finish(err error) {
 	s.run()
 }
 
-// restart looks for networks at once and then, with background scanning, ever
-// more seldom, until pause.
+// restart looks for networks at once, first where known ones were, and then, with
+// background scanning, ever more seldom, until pause.
 func (s *scans) restart() {
-	if s.a.path == "" {
+	a, opened := s.a, s.a.path
+	if opened == "" {
 		return
 	}
 	s.auto.Stop()
 	s.interval = firstScan
-	s.again()
+	known := a.b.Manager.Frequencies()
+	if len(known) == 0 {
+		s.again()
+		return
+	}
+	s.quick("", known, func() {
+		if s.interval != 0 && a.path == opened {
+			s.auto.Stop()
+			s.auto = a.b.Loop.After("scan all channels", quickPause, s.again)
+		}
+	})
 }
 
 func (s *scans) again() {

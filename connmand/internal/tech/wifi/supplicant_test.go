@@ -51,6 +51,7 @@ type fakeAdapter struct {
 	bsss     map[bus.ObjectPath]bus.Dict
 	networks map[bus.ObjectPath]bus.Dict
 	set      map[string]any // properties that were set
+	scanned  []string       // the frequencies of each scan
 	made     int
 }
 
@@ -194,7 +195,10 @@ func (f *fakeSupplicant) getAll(path bus.ObjectPath) ([]any, error) {
 
 func (a *fakeAdapter) serve(m bus.MethodCall) ([]any, error) {
 	switch m.Member {
+	case "SignalPoll":
+		return []any{bus.Variant{Value: bus.Dict{{Key: "linkspeed", Value: int32(54)}, {Key: "rssi", Value: int32(-50)}}}}, nil
 	case "Scan":
+		a.scanned = append(a.scanned, channels(m.Args[0].(bus.Dict)))
 		a.f.w.Loop.Post("scan", func() { a.f.emit(a.path, supplicant.InterfaceInterface, "ScanDone", true) })
 	case "AddNetwork":
 		a.made++
@@ -215,6 +219,26 @@ func (a *fakeAdapter) serve(m bus.MethodCall) ([]any, error) {
 		clear(a.networks)
 	}
 	return nil, nil
+}
+
+// scansFrom lists the frequencies of the scans that came behind the first n.
+func (a *fakeAdapter) scansFrom(n int) string {
+	a.f.mu.Lock()
+	defer a.f.mu.Unlock()
+	return fmt.Sprint(a.scanned[n:])
+}
+
+// channels are the frequencies that a scan is about, "all" if it says none.
+func channels(about bus.Dict) string {
+	list, some := bus.Lookup[bus.Array](about, "Channels")
+	if !some {
+		return "all"
+	}
+	var all []string
+	for _, c := range list.Items {
+		all = append(all, fmt.Sprint(c.(bus.Struct)[0]))
+	}
+	return strings.Join(all, "+")
 }
 
 // states goes through states of the adapter.
@@ -275,6 +299,7 @@ func (f *fakeSupplicant) count(member string) int {
 func accessPoint(ssid string, signal int16, ways ...string) bus.Dict {
 	return bus.Dict{
 		{Key: "SSID", Value: []byte(ssid)},
+		{Key: "BSSID", Value: []byte{2, 0, 0, 0, 1, byte(signal)}},
 		{Key: "Mode", Value: "infrastructure"},
 		{Key: "Privacy", Value: len(ways) > 0},
 		{Key: "Signal", Value: signal},
