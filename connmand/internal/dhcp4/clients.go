@@ -56,7 +56,6 @@ func newClients(cfg Config, w wire) *Clients {
 type client struct {
 	all    *Clients
 	link   core.Link
-	log    *slog.Logger
 	report func(core.DHCPEvent)
 	m      machine
 	ended  bool
@@ -84,7 +83,6 @@ func (d *Clients) Start(req core.DHCPRequest, report func(core.DHCPEvent)) core.
 	c := &client{
 		all:    d,
 		link:   req.Link,
-		log:    d.cfg.Log.With("link", req.Link.Name),
 		report: report,
 		m: machine{
 			id:    identity{addr: req.Link.Addr, hostname: req.Hostname, vendorClass: req.VendorClass},
@@ -139,7 +137,7 @@ func (c *client) step(e event) {
 	before := c.m.state
 	actions := c.m.Step(c.now(), e)
 	if c.m.state != before {
-		c.log.Debug("dhcp", "from", before, "to", c.m.state)
+		c.all.cfg.Log.Debug("dhcp", "link", c.link.Name, "from", before, "to", c.m.state)
 	}
 	c.hold()
 	if c.m.state != stopped && !c.m.listening() {
@@ -163,7 +161,7 @@ func (c *client) perform(a action) {
 		c.all.files.Save(c.link, a.lease.stored())
 	case refused:
 		for _, w := range a.warnings {
-			c.log.Info("lease option not used", "reason", w)
+			c.all.cfg.Log.Info("lease option not used", "link", c.link.Name, "reason", w)
 		}
 	case report:
 		c.report(a.event)
@@ -182,7 +180,7 @@ func (c *client) noteSent(err error) {
 	if c.unsent == 2 {
 		level = slog.LevelWarn
 	}
-	c.log.Log(context.Background(), level, "cannot send DHCP message", "error", err)
+	c.all.cfg.Log.Log(context.Background(), level, "cannot send DHCP message", "link", c.link.Name, "error", err)
 }
 
 // broadcast keeps the socket open until the message has left.
@@ -236,7 +234,7 @@ func (c *client) holdListening() {
 	if !want {
 		c.all.dismiss()
 	} else if err := c.all.listen(); err != nil {
-		c.log.Warn("cannot listen", "error", err)
+		c.all.cfg.Log.Warn("cannot listen", "link", c.link.Name, "error", err)
 		return
 	}
 	c.listening = want
@@ -255,7 +253,7 @@ func (c *client) holdPort() {
 	if want.IsValid() {
 		p, err := c.all.wire.bind(c.link, want)
 		if err != nil {
-			c.log.Debug("no port for direct answers", "error", err)
+			c.all.cfg.Log.Debug("no port for direct answers", "link", c.link.Name, "error", err)
 			return
 		}
 		c.port = p

@@ -39,7 +39,7 @@ var _ core.DHCP6 = (*Clients)(nil)
 
 // New returns a driver without clients. It opens nothing yet.
 func New(cfg Config) *Clients {
-	return newClients(cfg, &udpWire{loop: cfg.Loop, log: cfg.Log})
+	return newClients(cfg, &udpWire{loop: cfg.Loop, log: cfg.Log, sends: loop.NewQueue(cfg.Loop, 1)})
 }
 
 func newClients(cfg Config, w wire) *Clients {

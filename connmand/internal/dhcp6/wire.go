@@ -53,6 +53,7 @@ type wire interface {
 type udpWire struct {
 	loop  *loop.Loop
 	log   *slog.Logger
+	sends *loop.Queue
 	conn  *net.UDPConn
 	read  *loop.Op
 	pause *loop.Timer // set after a failure
@@ -168,7 +169,7 @@ func parseInbound(m ipv6.Message) (inbound, error) {
 // the kernel carries the packet all the way before it returns.
 func (w *udpWire) send(link core.Link, message []byte, sent func(error)) {
 	conn := ipv6.NewPacketConn(w.conn)
-	loop.Go(w.loop, "send DHCPv6", func(context.Context) (struct{}, error) {
+	loop.GoIn(w.sends, "send DHCPv6", func(context.Context) (struct{}, error) {
 		to := &net.UDPAddr{IP: servers.AsSlice(), Port: serverPort}
 		_, err := conn.WriteTo(message, &ipv6.ControlMessage{IfIndex: link.Index}, to)
 		return struct{}{}, err

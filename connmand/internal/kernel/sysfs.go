@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
 // devType returns the DEVTYPE that the driver of a link gave it, "" if none. A
@@ -45,29 +47,42 @@ func devType(l Link) string {
 
 // SetSysctl implements [Kernel].
 func (n *Netlink) SetSysctl(f Family, link, key, value string) error {
-	if !fileName(link) || !fileName(key) {
-		return fmt.Errorf("cannot set %s of link %q: not a name", key, link)
+	fd, err := openSysctl(f, link, key, unix.O_WRONLY)
+	if err == nil {
+		_, err = unix.Write(fd, []byte(value))
+		unix.Close(fd)
 	}
-	path := filepath.Join("/proc/sys/net", string(f), "conf", link, key)
-	if err := os.WriteFile(path, []byte(value), 0); err != nil {
-		return fmt.Errorf("cannot set %s of link %s: %w", key, link, err)
+	if err != nil {
+		return fmt.Errorf("cannot set %s of link %q: %w", key, link, err)
 	}
 	return nil
 }
 
 // Sysctl implements [Kernel].
 func (n *Netlink) Sysctl(f Family, link, key string) (string, error) {
-	if !fileName(link) || !fileName(key) {
-		return "", fmt.Errorf("cannot read %s of link %q: not a name", key, link)
+	var text [64]byte // all that we read are numbers
+	read := 0
+	fd, err := openSysctl(f, link, key, unix.O_RDONLY)
+	if err == nil {
+		read, err = unix.Read(fd, text[:])
+		unix.Close(fd)
 	}
-	text, err := os.ReadFile(filepath.Join("/proc/sys/net", string(f), "conf", link, key))
-	if errors.Is(err, os.ErrNotExist) {
+	if errors.Is(err, unix.ENOENT) {
 		err = ErrNotFound
 	}
 	if err != nil {
-		return "", fmt.Errorf("cannot read %s of link %s: %w", key, link, err)
+		return "", fmt.Errorf("cannot read %s of link %q: %w", key, link, err)
 	}
-	return strings.TrimSpace(string(text)), nil
+	return string(bytes.TrimSpace(text[:read])), nil
+}
+
+// openSysctl opens a setting's file; with an [os.File] a crowd of links would
+// leave megabytes of litter.
+func openSysctl(f Family, link, key string, mode int) (fd int, err error) {
+	if !fileName(link) || !fileName(key) {
+		return -1, errors.New("not a name")
+	}
+	return unix.Open("/proc/sys/net/"+string(f)+"/conf/"+link+"/"+key, mode|unix.O_CLOEXEC, 0)
 }
 
 // The values of rp_filter (the kernel's ip-sysctl document). Of a link's own

@@ -31,6 +31,7 @@ type Files struct {
 	log      *slog.Logger
 	dir      string
 	protocol string
+	reads    *loop.Queue
 
 	// Writes are done one after the other; later ones replace those waiting.
 	waiting map[string]*stored // nil: remove
@@ -50,7 +51,7 @@ const maxFile = 16 << 10
 // New returns the files of a protocol in a directory that a reboot empties; it
 // is made when it is missing. "" keeps nothing.
 func New(l *loop.Loop, log *slog.Logger, dir, protocol string) *Files {
-	return &Files{loop: l, log: log, dir: dir, protocol: protocol}
+	return &Files{loop: l, log: log, dir: dir, protocol: protocol, reads: loop.NewQueue(l, 1)}
 }
 
 func (f *Files) name(l core.Link) string {
@@ -125,7 +126,7 @@ func writeAll(dir string, leases map[string]*stored) error {
 // value.
 func Load[T any](f *Files, link core.Link, accept func(Lease) (T, error), done func(T)) *loop.Op {
 	path := filepath.Join(f.dir, f.name(link))
-	return loop.Go(f.loop, "read lease",
+	return loop.GoIn(f.reads, "read lease",
 		func(context.Context) ([]byte, error) { return readFile(path) },
 		func(data []byte, err error) {
 			var (

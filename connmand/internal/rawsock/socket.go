@@ -55,6 +55,11 @@ type Socket struct {
 	conn  syscall.RawConn
 	read  *loop.Op
 	pause *loop.Timer // set after a failure
+
+	// Where a packet and what comes with it are read to, by one batch after the
+	// other.
+	buf [maxPacket]byte
+	oob [128]byte
 }
 
 // ErrNotOurs is what a parse function says of packets that are right and for
@@ -140,10 +145,9 @@ func receiveBatch[T any](ctx context.Context, s *Socket, parse func(Packet) (T, 
 		batch  []T
 		failed error
 	)
-	buf, oob := make([]byte, maxPacket), make([]byte, 128)
 	read := func(fd uintptr) (done bool) {
 		for range maxBatch {
-			p, err := receiveOne(int(fd), buf, oob)
+			p, err := receiveOne(int(fd), s.buf[:], s.oob[:])
 			switch {
 			case errors.Is(err, unix.EAGAIN):
 				return len(batch) > 0
