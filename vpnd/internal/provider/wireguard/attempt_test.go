@@ -249,6 +249,9 @@ func TestFailures(t *testing.T) {
 	live(t, example("WireGuard.Address", ""), nil, func(w *world) {
 		w.expect("ended 1: WireGuard.Address: is missing")
 	})
+	live(t, example("WireGuard.PublicKey", ownKey), nil, func(w *world) {
+		w.expect("ended 1: WireGuard.PublicKey: is our own")
+	})
 	live(t, example("Host", "nobody.test"), nil, func(w *world) {
 		w.expect("ended 1: cannot resolve nobody.test: no such name")
 	})

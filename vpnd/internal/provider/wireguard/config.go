@@ -136,6 +136,18 @@ func (c config) check() error {
 	return nil
 }
 
+// foreign says if a peer has our own key: the kernel would leave it out in
+// silence. The documentation's example has it, so it can be saved.
+func (c config) foreign() error {
+	own := c.private.PublicKey()
+	for i, p := range c.peers {
+		if p.public == own {
+			return fmt.Errorf("%sPublicKey: is our own", prefix(i+1))
+		}
+	}
+	return nil
+}
+
 // routes are what the tunnel takes, and whether that is less than everything.
 // Everything needs no route: it is for the order of services to say which link
 // has the default route.

@@ -17,8 +17,9 @@ import (
 // Those of vpn-config-format.txt's example, and more.
 const (
 	privateKey = "qKIj010hDdWSjQQyVCnEgthLXusBgm3I6HWrJUaJymc="
-	publicKey  = "zzqUfWGIil6QxrAGz77HE5BGUEdD2PgHYnCg3CDKagE="
-	otherKey   = "xTIBA5rboUvnH4htodjb6e697QjLERt1NAB4mZqp8Dg="
+	ownKey     = "zzqUfWGIil6QxrAGz77HE5BGUEdD2PgHYnCg3CDKagE=" // which the example has as its peer's
+	publicKey  = "xTIBA5rboUvnH4htodjb6e697QjLERt1NAB4mZqp8Dg="
+	otherKey   = "TrMvSoP4jYQlY6RIzBgbssQqY3vxI2Pi+y71lOWWXX0="
 	sharedKey  = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE="
 )
 
