@@ -56,7 +56,7 @@ func (s service) ClearProperty(call *bus.Call, name string) {
 }
 
 func (s service) Connect(call *bus.Call) {
-	s.s.Connect(func(err error) { answer(call, err) })
+	s.s.Connect(call.Sender, func(err error) { answer(call, err) })
 }
 
 func (s service) Disconnect(call *bus.Call) {

@@ -22,7 +22,7 @@ type retry struct {
 }
 
 func (r *retry) schedule() {
-	if !r.s.AutoConnect() || r.s.ignore {
+	if !r.s.wanted() {
 		return
 	}
 	first, last := firstRetry, lastRetry
@@ -44,7 +44,7 @@ func (r *retry) schedule() {
 // and may be somewhere else now.
 func (m *Manager) Resumed() {
 	for _, s := range m.services {
-		if s.state == Failed && s.AutoConnect() && !s.ignore {
+		if s.state == Failed && s.wanted() {
 			s.retry.reset()
 			s.ClearError()
 		}
@@ -64,7 +64,7 @@ func (m *Manager) autoConnect() { m.settle.autoConnect = true }
 
 func (m *Manager) runAutoConnect() {
 	for _, s := range m.services {
-		if s.state == Idle && s.AutoConnect() && !s.ignore && s.network.device.powered && m.mayAutoConnect(s) {
+		if s.state == Idle && s.wanted() && s.network.device.powered && m.mayAutoConnect(s) {
 			if err := s.connect(reasonAuto); err != nil {
 				m.log.Debug("not connected by itself", "service", s.id, "because", err)
 			}
@@ -77,7 +77,10 @@ func (m *Manager) runAutoConnect() {
 // the technologies that are always connected, those preferred to all that are
 // connected, and anything while nothing else is.
 func (m *Manager) mayAutoConnect(s *Service) bool {
-	if s.kind == Wifi && s.deviceBusy() {
+	switch {
+	case s.vpn != nil:
+		return m.mayTunnel(s)
+	case s.kind == Wifi && s.deviceBusy():
 		return false
 	}
 	if !m.cfg.SingleConnected {
@@ -87,7 +90,7 @@ func (m *Manager) mayAutoConnect(s *Service) bool {
 	}
 	return !slices.ContainsFunc(m.services, func(o *Service) bool {
 		busy := o.state.Connected() || o.state.Connecting()
-		return busy && !m.preferredTo(s.kind, o.kind)
+		return busy && o.vpn == nil && !m.preferredTo(s.kind, o.kind)
 	})
 }
 
@@ -110,7 +113,7 @@ func (m *Manager) preferredTo(a, b Type) bool {
 // disconnectOthers leaves keep as the only connected service.
 func (m *Manager) disconnectOthers(keep *Service) {
 	for _, o := range slices.Clone(m.services) {
-		if o != keep && o.state.Connected() {
+		if o != keep && o.vpn == nil && o.state.Connected() {
 			o.leave("only one service is to be connected", func() {})
 		}
 	}

@@ -30,6 +30,7 @@ const (
 	PropMDNS
 	PropMDNSConfiguration
 	PropLastAddressConflict
+	PropSplitRouting
 
 	PropPowered
 	PropConnected
@@ -103,7 +104,7 @@ func (m *Manager) markOrder() {
 }
 
 func (t *Technology) mark(p Property) {
-	if t.marks.set(p) {
+	if !t.hidden() && t.marks.set(p) {
 		t.m.changes = append(t.m.changes, Change{Kind: TechnologyProperty, Technology: t, Property: p})
 	}
 }

@@ -10,13 +10,15 @@ import (
 const connectTimeout = 120 * time.Second
 
 // Connect connects the service because the user wants it; done hears when it
-// is connected or why it is not.
-func (s *Service) Connect(done func(error)) {
+// is connected or why it is not. caller is the unique bus name of the user's
+// program, "" if there is none.
+func (s *Service) Connect(caller string, done func(error)) {
 	if s.pending != nil {
 		done(ErrInProgress)
 		return
 	}
 	s.ignore = false
+	s.caller = caller
 	if err := s.connect(reasonUser); err != nil {
 		done(err)
 		return
@@ -47,16 +49,29 @@ func (s *Service) connect(reason connectReason) error {
 	if s.takeDevice(reason) {
 		return nil
 	}
+	if s.vpn != nil {
+		if s.vpn.uplink = s.m.uplink(); s.vpn.uplink == nil {
+			return ErrNoCarrier
+		}
+	}
+	s.begin(reason)
+	s.join()
+	return nil
+}
+
+// begin starts an attempt to connect.
+func (s *Service) begin(reason connectReason) {
 	s.cancelReport()
 	s.setFailure(NoFailure)
 	s.reason = reason
+	if s.vpn != nil {
+		s.m.wish(s.id, s.network.info.VPN.Host)
+	}
 	s.timeout = s.m.loop.After("connect timeout", connectTimeout, func() {
 		s.m.log.Warn("cannot connect in time", "service", s.id, "waits for", s.Why())
 		s.answer(ErrTimeout)
 		s.fail(ConnectFailed)
 	})
-	s.join()
-	return nil
 }
 
 // join has the network joined on the link level and then configured.
@@ -66,9 +81,13 @@ func (s *Service) join() {
 		return
 	}
 	s.setStates(Association, "connect")
-	s.network.driver.Connect(s.access.credentials(), func(err error) {
+	credentials := s.access.credentials()
+	credentials.Caller, s.caller = s.caller, ""
+	s.network.driver.Connect(credentials, func(err error) {
 		switch {
 		case s.state != Association:
+		case errors.Is(err, ErrAborted):
+			s.refusedByUser()
 		case errors.Is(err, ErrRejected):
 			s.m.log.Warn("network rejects the credentials", "service", s.id)
 			s.fail(s.access.refused())
@@ -89,8 +108,21 @@ func (s *Service) configure() {
 	s.ipv6.start()
 }
 
+// refusedByUser follows that the user does not want to say what the network asks
+// for. Asking again by itself would be a nuisance.
+func (s *Service) refusedByUser() {
+	s.m.unwish(s.id)
+	if s.AutoConnect() {
+		_ = s.SetAutoConnect(false) // which can only fail for services that are no favourites
+	}
+	s.abandon("the user does not want to")
+}
+
 // clear forgets what was found for both families.
 func (s *Service) clear() {
+	if s.vpn != nil {
+		s.vpn.close()
+	}
 	s.ipv4.clear()
 	s.ipv6.clear()
 }
@@ -107,6 +139,7 @@ func (s *Service) part() {
 // anew.
 func (s *Service) Disconnect(done func(error)) {
 	s.ignore = true
+	s.m.unwish(s.id)
 	s.retry.stop()
 	s.withdraw()
 	switch {
@@ -127,9 +160,20 @@ func (s *Service) leave(reason string, left func()) {
 	s.setFailure(NoFailure)
 	s.answer(ErrAborted)
 	s.setStates(Disconnect, reason)
-	s.part()
+	waiting := 1
+	gone := func(error) {
+		if waiting--; waiting == 0 {
+			s.left(reason)
+		}
+	}
+	if d, ok := s.network.driver.(SlowDriver); ok {
+		waiting++
+		d.Leave(func() { gone(nil) })
+	} else {
+		s.part()
+	}
 	s.clear()
-	s.applyLink(func(error) { s.left(reason) })
+	s.applyLink(gone)
 }
 
 func (s *Service) left(reason string) {
@@ -177,6 +221,9 @@ func (s *Service) fail(reason Failure) {
 	s.part()
 	s.clear()
 	s.applyLink(nil)
+	if w := s.m.wishes[s.id]; w != nil && !w.served && !s.AutoConnect() {
+		s.m.unwish(s.id)
+	}
 	s.refuse(reason)
 }
 
@@ -233,12 +280,13 @@ func (s *Service) ClearError() {
 // Remove forgets a service that the user connected once. Wired services and
 // provisioned ones cannot be forgotten.
 func (s *Service) Remove() error {
-	if s.kind == Ethernet || s.kind == Gadget || s.immutable {
+	if s.kind == Ethernet || s.kind == Gadget || s.immutable || s.network.info.VPN.Immutable {
 		return ErrNotSupported
 	}
 	if !s.favorite && s.state != Idle && s.state != Failed {
 		return ErrNotSupported
 	}
+	s.m.unwish(s.id)
 	s.abandon("removed by the user")
 	s.favorite, s.stored, s.settingsDirty = false, false, false
 	s.settings.Passphrase = ""
@@ -375,7 +423,10 @@ func (s *Service) connected() {
 		s.settings.Modified = time.Now()
 		s.settingsDirty = true
 	}
-	if s.m.cfg.SingleConnected {
+	if w := s.m.wishes[s.id]; w != nil {
+		w.served, w.guard = true, s.full()
+	}
+	if s.m.cfg.SingleConnected && s.vpn == nil {
 		s.m.disconnectOthers(s)
 	}
 }
@@ -383,6 +434,8 @@ func (s *Service) connected() {
 // Why says what the service waits for, "" when it is connected or idle.
 func (s *Service) Why() string {
 	switch {
+	case s.state == Association && s.vpn != nil && s.vpn.tunnel != nil:
+		return "the kernel to take the tunnel's addresses"
 	case s.state == Association:
 		return "the network to let it in"
 	case s.state != Configuration:

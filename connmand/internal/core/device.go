@@ -89,6 +89,9 @@ func (m *Manager) removeTechnology(t *Technology) {
 		t.endPower(t.power, ErrAborted)
 	}
 	m.technologies = slices.DeleteFunc(m.technologies, func(o *Technology) bool { return o == t })
+	if t.hidden() {
+		return
+	}
 	m.changes = append(m.changes, Change{Kind: TechnologyRemoved, Technology: t})
 }
 
@@ -96,6 +99,7 @@ func (d *Device) setPowered(on bool, done func(error)) {
 	d.powered = on
 	if !on {
 		for _, n := range d.networks {
+			d.m.unwish(n.ServiceID())
 			if n.service != nil {
 				n.service.abandon("device powered off")
 			}
@@ -114,6 +118,9 @@ func (d *Device) setPowered(on bool, done func(error)) {
 // takeOverIPv6 has the kernel stop listening to routers by itself, or do so
 // again.
 func (d *Device) takeOverIPv6(on bool) {
+	if d.info.Type == VPN {
+		return // its links come and go with its networks
+	}
 	want := netcfg.IPv6Link{Mode: netcfg.IPv6Kernel}
 	if on {
 		want.Mode = netcfg.IPv6Quiet
@@ -151,10 +158,12 @@ type NetworkDriver interface {
 // NetworkInfo describes a network.
 type NetworkInfo struct {
 	Ident string // identifies the network among those of its type
-	Group string // "cable" and the like; identifier and group name the service
+	Group string // "cable" and the like, "" for none; identifier and group name the service
 	Name  string
 	// Wireless is set for networks of the type wifi.
 	Wireless Wireless
+	// VPN is set for networks of the type vpn.
+	VPN VPNInfo
 }
 
 // Network is something that a device can be connected to.
@@ -166,12 +175,17 @@ type Network struct {
 	removed  bool
 	strength uint8
 	point    AccessPoint
+	tunnel   *Tunnel // of a VPN, while it is open
 }
 
 // ServiceID is the name of the network's service in object paths and in the
 // state directory.
 func (n *Network) ServiceID() string {
-	return string(n.device.info.Type) + "_" + n.info.Ident + "_" + n.info.Group
+	id := string(n.device.info.Type) + "_" + n.info.Ident
+	if n.info.Group != "" {
+		id += "_" + n.info.Group
+	}
+	return id
 }
 
 // AddNetwork makes a network known. Its service appears as soon as its
@@ -211,6 +225,7 @@ func (n *Network) Remove() {
 	}
 	n.removed = true
 	n.device.networks = slices.DeleteFunc(n.device.networks, func(o *Network) bool { return o == n })
+	n.device.m.vpnRemoved(n.ServiceID(), n.device.removed)
 	if n.service != nil {
 		n.service.remove()
 	}

@@ -25,7 +25,15 @@ type ipv4 struct {
 func (v *ipv4) init(s *Service) {
 	v.s = s
 	v.state = Idle
-	v.method = configuredMethod(s.settings.IPv4)
+	v.method = v.wanted()
+}
+
+// wanted is the method that settings ask for, or a VPN's tunnel.
+func (v *ipv4) wanted() IPv4Method {
+	if v.s.vpn != nil {
+		return v.s.vpn.ipv4Method()
+	}
+	return configuredMethod(v.s.settings.IPv4)
 }
 
 // configuredMethod is the method that settings ask for.
@@ -42,14 +50,19 @@ func configuredMethod(settings IPv4Settings) IPv4Method {
 }
 
 // enabled reports whether the service is to use IPv4 at all.
-func (v *ipv4) enabled() bool { return configuredMethod(v.s.settings.IPv4) != IPv4Off }
+func (v *ipv4) enabled() bool { return v.wanted() != IPv4Off }
 
 // routable reports whether the family can carry traffic to anywhere.
-func (v *ipv4) routable() bool { return v.config.Gateway.IsValid() }
+func (v *ipv4) routable() bool {
+	if v.s.vpn != nil {
+		return v.s.vpn.carriesAll(true)
+	}
+	return v.config.Gateway.IsValid()
+}
 
 // start begins to configure the link, which is associated.
 func (v *ipv4) start() {
-	v.setMethod(configuredMethod(v.s.settings.IPv4))
+	v.setMethod(v.wanted())
 	v.setState(Configuration, "address wanted")
 	switch v.method {
 	case IPv4DHCP:
@@ -183,7 +196,7 @@ func (v *ipv4) stop(release bool) {
 func (v *ipv4) clear() {
 	v.setLease(nil)
 	v.config = netcfg.IPConfig{}
-	v.setMethod(configuredMethod(v.s.settings.IPv4))
+	v.setMethod(v.wanted())
 }
 
 func (v *ipv4) stopLinkLocal() {

@@ -42,6 +42,9 @@ func (v *ipv6) init(s *Service) {
 
 // method is the one that settings ask for. 6to4 is a case of auto.
 func (v *ipv6) method() IPv6Method {
+	if v.s.vpn != nil {
+		return v.s.vpn.ipv6Method()
+	}
 	settings := v.s.settings.IPv6
 	switch settings.Method {
 	case IPv6Off:

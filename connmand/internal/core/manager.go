@@ -52,7 +52,8 @@ type Manager struct {
 	frequencies  []int    // of known networks
 	knownLoaded  bool
 	fallbackDNS  []netip.Addr
-	tunnelOf     *ipv6 // who has the 6to4 tunnel
+	tunnelOf     *ipv6            // who has the 6to4 tunnel
+	wishes       map[string]*wish // VPNs to be connected, by service
 
 	changes   []Change
 	marks     marks
@@ -64,7 +65,7 @@ type Manager struct {
 // New makes a manager with the settings of an earlier run. It adds its own
 // end-of-turn work to the loop: add hooks that look at the result later.
 func New(l *loop.Loop, log *slog.Logger, cfg Config, ports Ports, global GlobalSettings) *Manager {
-	m := &Manager{loop: l, log: log, cfg: cfg, ports: ports, global: global, radios: map[Type]Radio{}}
+	m := &Manager{loop: l, log: log, cfg: cfg, ports: ports, global: global, radios: map[Type]Radio{}, wishes: map[string]*wish{}}
 	if m.global.Technologies == nil {
 		m.global.Technologies = map[Type]TechnologySettings{}
 	}
@@ -88,8 +89,11 @@ func (m *Manager) Service(id string) *Service {
 	return nil
 }
 
-// Technologies returns the technologies in the order in which they appeared.
-func (m *Manager) Technologies() []*Technology { return m.technologies }
+// Technologies returns the technologies that users see, in the order in which
+// they appeared.
+func (m *Manager) Technologies() []*Technology {
+	return slices.DeleteFunc(slices.Clone(m.technologies), (*Technology).hidden)
+}
 
 // Technology returns the technology of type t, or nil.
 func (m *Manager) Technology(t Type) *Technology {
@@ -194,6 +198,8 @@ func (m *Manager) Stop(done func()) {
 			d.shutdown(finish)
 		}
 	}
+	clear(m.wishes)
+	m.followShield()
 	m.ports.Hostnames.SetHostname("")
 	m.ports.Hostnames.SetDomainname("")
 	finish()

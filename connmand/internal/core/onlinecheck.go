@@ -33,7 +33,7 @@ func (o *onlineCheck) active() bool { return len(o.probes) > 0 || o.timer != nil
 
 // start begins to check unless that is under way, done or not wanted.
 func (o *onlineCheck) start() {
-	if o.active() || o.s.state != Ready || o.s.m.cfg.OnlineCheck.Mode == OnlineCheckNone {
+	if o.active() || o.s.shut() || o.s.state != Ready || o.s.m.cfg.OnlineCheck.Mode == OnlineCheckNone {
 		return
 	}
 	o.probe()
@@ -45,7 +45,7 @@ func (o *onlineCheck) again() {
 		return
 	}
 	o.halt()
-	if o.s.state.Connected() && o.s.m.cfg.OnlineCheck.Mode != OnlineCheckNone {
+	if o.s.state.Connected() && !o.s.shut() && o.s.m.cfg.OnlineCheck.Mode != OnlineCheckNone {
 		o.probe()
 	}
 }
@@ -84,6 +84,9 @@ type probe struct {
 // probe checks both families at once, as far as they have an address.
 func (o *onlineCheck) probe() {
 	o.timer = nil
+	if o.s.shut() {
+		return // the check would go around the VPN
+	}
 	s, urls := o.s, o.s.m.cfg.OnlineCheck
 	round := []*probe{}
 	add := func(family *State, name, url string, link Link, source netip.Addr) {

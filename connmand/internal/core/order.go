@@ -22,6 +22,9 @@ func (m *Manager) sort() {
 func (m *Manager) compare(a, b *Service) int {
 	both := a.state.Connected() && b.state.Connected()
 	if both {
+		if c := m.compareVPN(a, b); c != 0 {
+			return c
+		}
 		if c := first(!a.online.demoted, !b.online.demoted); c != 0 {
 			return c
 		}
@@ -88,12 +91,17 @@ func (m *Manager) move(s, target *Service, before bool) error {
 	case target == nil || target == s || !target.favorite || !movable(s, target):
 		return ErrInvalidService
 	}
-	s.userChanged()
-	target.save()
 	demoted, promoted := target, s
 	if !before {
 		demoted, promoted = s, target
 	}
+	if demoted.vpn != nil && !demoted.vpn.splittable() {
+		return ErrInvalidService // it would be of no use
+	}
+	s.userChanged()
+	target.save()
+	demoted.setSplit(true)
+	promoted.setSplit(false)
 	from, to := slices.Index(m.services, promoted), slices.Index(m.services, demoted)
 	if from+1 == to {
 		return nil

@@ -8,7 +8,7 @@ import (
 	"net.connman/pkg/logx"
 )
 
-// Credentials are what a wireless network lets machines in for.
+// Credentials are what a network lets machines in for.
 type Credentials struct {
 	Passphrase logx.Secret // also a key in hexadecimal digits, as checkPassphrase says
 	Identity   string      // for 802.1X
@@ -16,6 +16,7 @@ type Credentials struct {
 	PIN        string      // with WPS: its PIN, "" for the push button
 	Hidden     bool        // the network answers only who asks for it by name
 	Spec       *WifiSpec   // what a provisioning file says, if there is one
+	Caller     string      // unique bus name of the program that wants it, "" for none
 }
 
 // ErrRejected says that a network did not let us in for the credentials.

@@ -2,6 +2,7 @@ package core
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 
 	"net.connman/pkg/logx"
@@ -183,13 +184,14 @@ type Prober interface {
 type LinkDNS struct {
 	Link  Link
 	DNS   netcfg.DNSConfig
-	Split bool // only for its own domains (a VPN beside the default route)
-	MDNS  bool // multicast DNS is wanted (RFC 6762)
+	Split bool     // only for its own domains (a VPN beside the default route)
+	Hosts []string // asked here with all below them, but not searched
+	MDNS  bool     // multicast DNS is wanted (RFC 6762)
 }
 
 // Equal reports whether both say the same.
 func (l LinkDNS) Equal(o LinkDNS) bool {
-	return l.Link == o.Link && l.DNS.Equal(o.DNS) && l.Split == o.Split && l.MDNS == o.MDNS
+	return l.Link == o.Link && l.DNS.Equal(o.DNS) && l.Split == o.Split && l.MDNS == o.MDNS && slices.Equal(l.Hosts, o.Hosts)
 }
 
 // Resolver makes the machine resolve names.
@@ -241,6 +243,9 @@ type ServiceSettings struct {
 	Domains     []string
 	Proxy       netcfg.ProxyConfig
 	MDNS        bool
+
+	// Of VPNs.
+	SplitRouting bool // only what is routed into it goes through it
 
 	// Of wireless services.
 	SSID       string // as it is on the air

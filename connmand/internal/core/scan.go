@@ -175,6 +175,6 @@ func (d *Device) found(s *Service) bool {
 	s.settings.Hidden = true
 	d.m.rememberHidden(k.ssid)
 	s.access.offer(k.credentials)
-	s.Connect(k.done)
+	s.Connect("", k.done)
 	return true
 }

@@ -42,7 +42,10 @@ type Service struct {
 	reason      connectReason
 	pending     func(error)   // the caller of Connect
 	timeout     *loop.Timer   // ends an attempt to connect
+	rejoined    *loop.Timer   // of the attempt that joined its network again
 	access      access        // to a wireless network
+	vpn         *vpn          // nil for all that are no VPNs
+	caller      string        // who wants it connected: a unique bus name, "" for nobody
 	retry       retry         // for attempts that failed
 	online      onlineCheck   // of the way to the Internet
 	report      func()        // cancels the error report to an agent
@@ -71,13 +74,19 @@ func (m *Manager) addService(n *Network, settings ServiceSettings, found bool) {
 		state:    Idle,
 		settings: settings, stored: found,
 	}
+	if s.kind == VPN {
+		s.vpn = &vpn{s: s}
+		if !found {
+			s.settings.SplitRouting = n.info.VPN.Split
+		}
+	}
 	s.ipv4.init(s)
 	s.ipv6.init(s)
 	s.online.init(s)
 	s.retry.s = s
 	s.access.s = s
 	s.settings.Name = n.info.Name
-	s.favorite = found && (settings.Favorite || s.kind == Ethernet) || slices.Contains(m.cfg.DefaultFavorite, s.kind)
+	s.favorite = found && (settings.Favorite || s.kind == Ethernet) || slices.Contains(m.cfg.DefaultFavorite, s.kind) || s.vpn != nil
 	if s.settings.AutoConnect == nil {
 		auto := slices.Contains(m.cfg.DefaultAutoConnect, s.kind)
 		s.settings.AutoConnect = &auto
@@ -90,6 +99,9 @@ func (m *Manager) addService(n *Network, settings ServiceSettings, found bool) {
 	m.provision()
 	m.autoConnect()
 	n.device.found(s)
+	if n.tunnel != nil {
+		s.vpn.open(n.tunnel)
+	}
 }
 
 // remove takes the service away because its network is gone.
@@ -141,8 +153,14 @@ func (s *Service) Immutable() bool { return s.immutable }
 // AutoConnect reports whether the service connects by itself.
 func (s *Service) AutoConnect() bool { return s.favorite && *s.settings.AutoConnect }
 
-// Device describes the device that the service is reached through.
-func (s *Service) Device() DeviceInfo { return s.network.device.info }
+// Device describes the device that the service is reached through: without a
+// link while there is none.
+func (s *Service) Device() DeviceInfo {
+	if s.vpn != nil {
+		return s.vpn.device()
+	}
+	return s.network.device.info
+}
 
 // Settings returns the settings as the user or a provisioning file made them.
 func (s *Service) Settings() ServiceSettings { return s.settings }
@@ -158,6 +176,9 @@ func (s *Service) IPv4() (method IPv4Method, config netcfg.IPConfig, connected b
 func (s *Service) IPv4Configuration() IPv4Settings {
 	c := s.settings.IPv4
 	c.Method = s.ipv4.method
+	if s.vpn != nil {
+		c.Address, c.Gateway = s.ipv4.config.Address, s.ipv4.config.Gateway
+	}
 	return c
 }
 
@@ -174,6 +195,9 @@ func (s *Service) IPv6() (method IPv6Method, config netcfg.IPConfig, connected b
 // IPv6Configuration returns the IPv6 settings.
 func (s *Service) IPv6Configuration() IPv6Settings {
 	c := s.settings.IPv6
+	if s.vpn != nil {
+		c.Method, c.Address, c.Gateway = s.ipv6.method(), s.ipv6.shown.Address, s.ipv6.shown.Gateway
+	}
 	if c.Method == "" {
 		c.Method = IPv6Auto
 	}
@@ -213,6 +237,9 @@ func (s *Service) assignedServers() []netip.Addr {
 		return parseAddrs(s.spec.Nameservers)
 	}
 	var servers []netip.Addr
+	if s.vpn != nil && s.vpn.tunnel != nil {
+		servers = s.vpn.tunnel.DNS.Servers
+	}
 	if l := s.ipv4.lease; l != nil {
 		servers = l.DNS.Servers
 	}
@@ -228,6 +255,9 @@ func (s *Service) Domains() []string {
 		return s.settings.Domains
 	}
 	var domains []string
+	if s.vpn != nil && s.vpn.tunnel != nil {
+		domains = s.vpn.tunnel.DNS.Domains
+	}
 	if l := s.ipv4.lease; l != nil {
 		domains = l.DNS.Domains
 	}
@@ -261,7 +291,7 @@ func (s *Service) Timeservers() []string {
 		add(l.Timeservers...)
 	}
 	add(s.ipv6.timeservers()...)
-	if gw := s.ipv4.config.Gateway; s.m.cfg.UseGatewaysAsTime && gw.IsValid() {
+	if gw := s.ipv4.config.Gateway; s.m.cfg.UseGatewaysAsTime && gw.IsValid() && s.vpn == nil {
 		add(gw.String())
 	}
 	add(s.m.cfg.FallbackTimeservers...)
@@ -276,6 +306,9 @@ func (s *Service) Proxy() netcfg.ProxyConfig {
 	p := s.settings.Proxy
 	if l := s.ipv4.lease; l != nil && l.WPAD != "" && (p.Method == "" || p.Method == netcfg.ProxyAuto && p.URL == "") {
 		return netcfg.ProxyConfig{Method: netcfg.ProxyAuto, URL: l.WPAD}
+	}
+	if p.Method == "" && s.vpn != nil {
+		return p // the tunnel's far end does not say
 	}
 	if p.Method == "" || p.Method == netcfg.ProxyAuto && p.URL == "" {
 		return netcfg.ProxyConfig{Method: netcfg.ProxyDirect}

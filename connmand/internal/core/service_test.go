@@ -77,9 +77,9 @@ func TestConnectStaysOpenUntilReady(t *testing.T) {
 		s := w.service("eth0")
 		w.do(func() { s.Disconnect(func(error) {}) })
 		answer := errBroken
-		w.do(func() { s.Connect(func(err error) { answer = err }) })
+		w.do(func() { s.Connect("", func(err error) { answer = err }) })
 		w.do(func() {
-			s.Connect(func(err error) {
+			s.Connect("", func(err error) {
 				if !errors.Is(err, ErrInProgress) {
 					t.Errorf("second Connect: %v", err)
 				}
@@ -93,7 +93,7 @@ func TestConnectStaysOpenUntilReady(t *testing.T) {
 			t.Fatalf("Connect: %v", answer)
 		}
 		w.do(func() {
-			s.Connect(func(err error) {
+			s.Connect("", func(err error) {
 				if !errors.Is(err, ErrAlreadyConnected) {
 					t.Errorf("Connect of a connected service: %v", err)
 				}
@@ -108,7 +108,7 @@ func TestCableOutDuringConnectAborts(t *testing.T) {
 		s := w.service("eth0")
 		w.do(func() { s.Disconnect(func(error) {}) })
 		var answer error
-		w.do(func() { s.Connect(func(err error) { answer = err }) })
+		w.do(func() { s.Connect("", func(err error) { answer = err }) })
 		w.unplug("eth0")
 		if !errors.Is(answer, ErrAborted) {
 			t.Fatalf("Connect: %v, want %v", answer, ErrAborted)
@@ -321,7 +321,7 @@ func TestSingleConnectedTechnology(t *testing.T) {
 		w.online("eth0", "10.0.0.7/24", "10.0.0.1")
 		w.plug("eth1")
 		w.wantState("eth1", Idle)
-		w.do(func() { w.service("eth1").Connect(func(error) {}) })
+		w.do(func() { w.service("eth1").Connect("", func(error) {}) })
 		w.bind("eth1", lease("10.1.0.7/24", "10.1.0.1"))
 		w.wantState("eth1", Ready)
 		w.wantState("eth0", Idle)
@@ -396,7 +396,7 @@ func TestAgentDecidesAboutRetry(t *testing.T) {
 			}
 		})
 		answer := errBroken
-		w.do(func() { s.Connect(func(err error) { answer = err }) })
+		w.do(func() { s.Connect("", func(err error) { answer = err }) })
 		w.bind("eth0", lease("10.0.0.7/24", "10.0.0.1"))
 		if len(w.agent.asked) != 1 || answer != errBroken {
 			t.Fatalf("asked %v, answered %v", w.agent.asked, answer)

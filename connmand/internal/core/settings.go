@@ -46,7 +46,7 @@ func (s *Service) SetAutoConnect(on bool) error {
 // an address that a server can have is left out. None brings the network's
 // back.
 func (s *Service) SetNameservers(texts []string) error {
-	if s.immutable {
+	if s.immutable || s.network.info.VPN.Immutable {
 		return ErrNotSupported
 	}
 	var servers []string
@@ -118,7 +118,7 @@ func (s *Service) SetMDNS(on bool) error {
 // given up for it: it goes back to configuration and comes from there.
 func (s *Service) SetIPv4(settings IPv4Settings) error {
 	switch {
-	case s.immutable, settings.Method == IPv4Auto:
+	case s.immutable, s.vpn != nil, settings.Method == IPv4Auto:
 		return ErrNotSupported
 	case settings.Method != IPv4Off && settings.Method != IPv4DHCP && settings.Method != IPv4Manual:
 		return ErrInvalidArguments
@@ -136,7 +136,7 @@ func (s *Service) SetIPv4(settings IPv4Settings) error {
 // SetIPv6 sets how the service gets its IPv6 addresses.
 func (s *Service) SetIPv6(settings IPv6Settings) error {
 	switch {
-	case s.immutable:
+	case s.immutable, s.vpn != nil:
 		return ErrNotSupported
 	case settings.Method != IPv6Off && settings.Method != IPv6Auto && settings.Method != IPv6Manual:
 		return ErrInvalidArguments
@@ -156,7 +156,7 @@ func (s *Service) configured() bool { return s.state == Configuration || s.state
 func (s *Service) reconfigure() {
 	switch {
 	case !s.configured():
-		s.ipv4.setMethod(configuredMethod(s.settings.IPv4))
+		s.ipv4.setMethod(s.ipv4.wanted())
 		s.m.autoConnect()
 		return
 	case !s.ipv4.enabled() && !s.ipv6.state.Connected():

@@ -17,11 +17,16 @@ type settle struct {
 	hostnames   bool
 	autoConnect bool
 	specs       bool
+	servers     bool // those of VPNs, or what may go around VPNs
 
 	state      string      // of the manager, as last marked
 	preferred  *Service    // the default service, as last seen
 	resolved   []LinkDNS   // as last set
 	dnsPause   *loop.Timer // runs until the resolver may be told again
+	uplink     *Service    // that carries VPNs, as last seen
+	shielded   bool        // nothing may go around a VPN, as last seen
+	refuses    bool        // IPv6 is refused, as last set
+	vpnsKnown  bool        // the daemon of VPNs has answered since
 	hostname   string      // as last set
 	domainname string      // as last set
 }
@@ -42,7 +47,9 @@ func (m *Manager) endTurn() {
 	if m.settle.order {
 		m.settle.order = false
 		m.sort()
+		m.followShield()
 		m.followDefault()
+		m.followUplink()
 	}
 	if m.settle.dns && m.settle.dnsPause == nil {
 		m.settle.dns = false
@@ -129,7 +136,7 @@ func (s *Service) applyLink(done func(error)) {
 		ipv4: s.ipv4.routable() && (routes.ipv4 == s || routes.ipv4 == nil),
 		ipv6: s.ipv6.routable() && (routes.ipv6 == s || routes.ipv6 == nil),
 	}
-	s.m.ports.Links.Apply(s.Device().Link.Index, s.linkConfig(a.carries), func(err error) {
+	s.m.ports.Links.Apply(s.linkIndex(), s.linkConfig(a.carries), func(err error) {
 		if generation != a.generation {
 			return
 		}
@@ -139,6 +146,14 @@ func (s *Service) applyLink(done func(error)) {
 			done(err)
 		}
 	})
+}
+
+// linkIndex is that of the link that the service has, or had last.
+func (s *Service) linkIndex() int {
+	if s.vpn != nil {
+		return s.vpn.link.Index
+	}
+	return s.Device().Link.Index
 }
 
 // Services other than the default one have their default route too, so that
@@ -157,8 +172,12 @@ func lowPriority(index int) uint32 {
 // linkConfig is all that belongs on the service's link.
 func (s *Service) linkConfig(has carries) netcfg.LinkConfig {
 	var config netcfg.LinkConfig
+	if s.vpn != nil {
+		return s.vpn.config(has)
+	}
 	s.ipv4.addTo(&config, has.ipv4)
 	s.ipv6.addTo(&config, has.ipv6)
+	s.addServers(&config)
 	return config
 }
 
@@ -169,7 +188,9 @@ func (v *ipv4) addTo(config *netcfg.LinkConfig, carriesDefault bool) {
 		return
 	}
 	config.Addrs = append(config.Addrs, netcfg.Addr{Prefix: c.Address, Broadcast: c.Broadcast})
-	config.Routes = append(config.Routes, c.Routes...)
+	if !s.shut() {
+		config.Routes = append(config.Routes, c.Routes...)
+	}
 	config.MTU = c.MTU
 	if !c.Gateway.IsValid() {
 		return
@@ -185,6 +206,9 @@ func (v *ipv4) addTo(config *netcfg.LinkConfig, carriesDefault bool) {
 	config.Routes = append(config.Routes, netcfg.Route{
 		Dst: netip.PrefixFrom(netip.IPv4Unspecified(), 0), Gateway: c.Gateway, Metric: metric,
 	})
+	if s.shut() {
+		return
+	}
 	for _, server := range s.assignedServers() {
 		if server.Is4() && !onLink.Contains(server) && server != c.Gateway {
 			config.Routes = append(config.Routes, netcfg.Route{
@@ -203,25 +227,47 @@ func (m *Manager) setDNS() {
 	links := make([]LinkDNS, 0, len(m.services))
 	for _, s := range m.services {
 		if s.state.Connected() {
-			links = append(links, LinkDNS{
-				Link: s.Device().Link,
-				DNS:  s.naming(),
-				MDNS: s.settings.MDNS,
-			})
+			links = append(links, s.linkDNS())
 		}
+	}
+	fallback := m.fallbackDNS
+	if m.shielded() {
+		fallback = nil
 	}
 	if !slices.EqualFunc(links, m.settle.resolved, LinkDNS.Equal) {
 		m.settle.resolved = links
-		m.ports.Resolver.Set(links, m.fallbackDNS)
+		m.ports.Resolver.Set(links, fallback)
 		m.settle.dnsPause = m.loop.After("name resolution", dnsInterval, func() { m.settle.dnsPause = nil })
 	}
+}
+
+// linkDNS is what the service contributes to name resolution. Beside a VPN that
+// takes everything it is not asked for more than where the VPN's server is.
+func (s *Service) linkDNS() LinkDNS {
+	l := LinkDNS{
+		Link: s.Device().Link,
+		DNS:  s.naming(),
+		MDNS: s.settings.MDNS,
+	}
+	switch {
+	case s.vpn != nil:
+		l.Split = !s.full()
+	case s.shut():
+		l.Split, l.MDNS, l.DNS.Domains = true, false, nil
+		l.Hosts = s.m.serverNames()
+	}
+	return l
 }
 
 // setHostnames gives the machine the names that the default service's network
 // has for it.
 func (m *Manager) setHostnames() {
 	var lease Lease
-	if s := m.settle.preferred; s != nil && s.ipv4.lease != nil {
+	s := m.settle.preferred
+	if s != nil && s.vpn != nil {
+		s = m.uplink() // whose network the machine is in
+	}
+	if s != nil && s.ipv4.lease != nil {
 		lease = *s.ipv4.lease
 	}
 	if m.cfg.AllowHostnameUpdates && lease.Hostname != m.settle.hostname {

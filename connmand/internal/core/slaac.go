@@ -167,6 +167,9 @@ func (v *ipv6) addTo(config *netcfg.LinkConfig, carriesDefault bool) {
 	reachable := func(a netip.Addr) bool {
 		return a.IsLinkLocalUnicast() || slices.ContainsFunc(c.onLink, func(p netip.Prefix) bool { return p.Contains(a) })
 	}
+	if v.s.shut() {
+		return
+	}
 	for i, gateway := range c.gateways {
 		if !reachable(gateway) {
 			add(netip.PrefixFrom(gateway, 128), netip.Addr{}, metric)
@@ -188,6 +191,9 @@ func (v *ipv6) addTo(config *netcfg.LinkConfig, carriesDefault bool) {
 // routable reports whether the family can carry traffic to anywhere, or will
 // when the kernel has found an address to be unique.
 func (v *ipv6) routable() bool {
+	if v.s.vpn != nil {
+		return v.s.vpn.carriesAll(false)
+	}
 	c := v.config()
 	return len(c.gateways) > 0 && len(c.addrs) > 0
 }

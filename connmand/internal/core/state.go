@@ -25,8 +25,8 @@ func (s State) Connecting() bool { return s == Association || s == Configuration
 var next = map[State][]State{
 	Idle:          {Association, Configuration, Failed},
 	Failed:        {Idle, Association, Configuration},
-	Association:   {Configuration, Failed, Disconnect, Idle},
-	Configuration: {Ready, Failed, Disconnect, Idle},
+	Association:   {Configuration, Ready, Failed, Disconnect, Idle},
+	Configuration: {Association, Ready, Failed, Disconnect, Idle},
 	Ready:         {Online, Configuration, Failed, Disconnect},
 	Online:        {Ready, Configuration, Failed, Disconnect},
 	Disconnect:    {Idle},

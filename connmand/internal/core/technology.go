@@ -32,6 +32,11 @@ type powerChange struct {
 	timeout *loop.Timer
 }
 
+// hidden reports whether users see nothing of the technology: that of VPNs is
+// there with the daemon that looks after them, and goes on and off with the
+// offline mode.
+func (t *Technology) hidden() bool { return t.kind == VPN }
+
 // Type returns the technology's type.
 func (t *Technology) Type() Type { return t.kind }
 
@@ -53,11 +58,14 @@ func (m *Manager) AddTechnology(kind Type) *Technology {
 	t := &Technology{m: m, kind: kind}
 	if _, known := m.global.Technologies[kind]; !known {
 		m.global.Technologies[kind] = TechnologySettings{
-			Enable: slices.Contains(m.cfg.DefaultEnabled, kind),
+			Enable: slices.Contains(m.cfg.DefaultEnabled, kind) || t.hidden(),
 		}
-		m.globalDirty = true
+		m.globalDirty = !t.hidden()
 	}
 	m.technologies = append(m.technologies, t)
+	if t.hidden() {
+		return t
+	}
 	m.changes = append(m.changes, Change{Kind: TechnologyAdded, Technology: t})
 	return t
 }

@@ -77,18 +77,32 @@ func (n *Network) SetAccessPoint(p AccessPoint) { n.point = p }
 const settled = 10 * time.Second
 
 // Left tells that the network was left without being asked to. A service that
-// connects by itself joins it again.
+// connects by itself joins it again. So does an attempt to connect, once: networks
+// throw machines out right away to have them at another of their access points.
 func (n *Network) Left() {
 	s := n.service
-	if s == nil {
-		return
-	}
-	if s.state.Connected() && s.m.loop.Now().Sub(s.connectedAt) >= settled {
+	switch {
+	case s == nil:
+	case s.state.Connected() && s.m.loop.Now().Sub(s.connectedAt) >= settled:
 		s.abandon("network left")
 		s.m.autoConnect()
-		return
+	case s.state == Configuration && s.rejoined != s.timeout:
+		s.rejoined = s.timeout
+		s.rejoin()
+	default:
+		s.fail(ConnectFailed)
 	}
-	s.fail(ConnectFailed)
+}
+
+// rejoin starts the attempt to connect anew.
+func (s *Service) rejoin() {
+	s.ipv4.stop(false)
+	s.ipv6.stop(false)
+	s.applied.waiting = nil
+	s.part()
+	s.clear()
+	s.applyLink(nil)
+	s.join()
 }
 
 // hidden reports whether the service stands for all networks of its security

@@ -77,7 +77,7 @@ func (a *air) add(ssid string, wireless Wireless) *Network {
 func (w *world) connect(n *Network) *error {
 	unanswered := errors.New("no answer yet")
 	result := &unanswered
-	w.do(func() { n.service.Connect(func(err error) { *result = err }) })
+	w.do(func() { n.service.Connect("", func(err error) { *result = err }) })
 	return result
 }
 
@@ -309,6 +309,31 @@ func TestNetworkLeft(t *testing.T) {
 		w.sleep(firstRetry)
 		if len(a.joined) != 3 {
 			t.Errorf("attempts %v, want a third", a.joined)
+		}
+	})
+}
+
+// A network that throws us out before there is an address is joined again, once,
+// and whoever wants to be connected is answered after that.
+func TestNetworkLeftAtOnce(t *testing.T) {
+	inWorld(t, defaults(), func(w *world) {
+		a := w.radio()
+		n := a.hear("home", SecurityNone)
+		result := w.connect(n)
+		w.do(n.Left)
+		if len(a.joined) != 2 || n.service.State() != Configuration {
+			t.Fatalf("state %s, attempts %v, want two", n.service.State(), a.joined)
+		}
+		w.bind("wlan0", lease("10.0.0.2/24", "10.0.0.1"))
+		if err := <-result; err != nil {
+			t.Errorf("connected: %v", err)
+		}
+		w.do(n.Left) // which is soon again, and so waits
+		w.sleep(firstRetry)
+		w.do(n.Left)
+		w.do(n.Left)
+		if len(a.joined) != 4 || n.service.State() != Failed {
+			t.Errorf("state %s, attempts %v, want four", n.service.State(), a.joined)
 		}
 	})
 }

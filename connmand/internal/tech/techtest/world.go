@@ -152,7 +152,7 @@ func (w *World) forbid(t core.Type) {
 
 // connect has the first service connect, if it does not do so by itself.
 func (w *World) connect(h Hardware) {
-	w.Do(func() { w.Manager.Services()[0].Connect(func(error) {}) })
+	w.Do(func() { w.Manager.Services()[0].Connect("", func(error) {}) })
 }
 
 // silence is surroundings that take everything and answer nothing but what

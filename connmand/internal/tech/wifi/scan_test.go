@@ -52,7 +52,7 @@ func TestLookBeforeJoining(t *testing.T) {
 			w.Do(func() { r.bearer.adapters[r.links["wlan0"].Index].scans.pause() })
 			w.Sleep(c.since)
 			before, joined := r.count("Scan"), r.count("SelectNetwork")
-			w.Do(func() { s.Connect(func(error) {}) })
+			w.Do(func() { s.Connect("", func(error) {}) })
 			synctest.Wait()
 			if got := a.scansFrom(before); got != c.want {
 				t.Errorf("%v after the last scan scanned %s, want %s", c.since, got, c.want)

@@ -398,12 +398,12 @@ func TestSetup(t *testing.T) {
 			func() { r.emit(a.path, supplicant.InterfaceWPS, "Credentials", bus.Dict{}) },
 			func() { w.Sleep(wpsTimeout) },
 		} {
-			w.Do(func() { s.Connect(func(error) {}) })
+			w.Do(func() { s.Connect("", func(error) {}) })
 			wantState(t, r, s, core.Association)
 			failure()
 			wantState(t, r, s, core.Failed)
 		}
-		w.Do(func() { s.Connect(func(error) {}) })
+		w.Do(func() { s.Connect("", func(error) {}) })
 		r.emit(a.path, supplicant.InterfaceWPS, "Credentials", bus.Dict{{Key: "Key", Value: []byte("from the router")}})
 		wantState(t, r, s, core.Configuration)
 		for _, profile := range a.networks {
