@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"net.connman/connmanctl/internal/command"
+	"net.connman/connmanctl/internal/lab"
 )
 
 // jsonRecording holds what --json prints: a documented schema that programs
@@ -73,5 +74,17 @@ func TestJSONRefusals(t *testing.T) {
 		if got.status != int(want) || failed == (got.Stdout != "") || failed != (got.Stderr != "") {
 			t.Errorf("%s: status %d, want %d; printed %q and %q", line, got.status, want, got.Stdout, got.Stderr)
 		}
+	}
+}
+
+// The original daemon knows no diagnostics, and nobody hears of it.
+func TestJSONWithoutDiagnostics(t *testing.T) {
+	w := newWorld(t)
+	with := finish(t, client(deadline(t), w.Bus, "services", "--json", "wifi_6")).Stdout
+	w.Answer("/ net.connman.Diagnostics.GetServices", lab.Answer{Error: "org.freedesktop.DBus.Error.UnknownMethod", Text: "none"})
+	got := finish(t, client(deadline(t), w.Bus, "services", "--json", "wifi_6"))
+	properties, _, found := strings.Cut(with, `,"diagnostics":`)
+	if !found || got.Stdout != properties+"}\n" || got.Stderr != "" || got.status != int(command.Worked) {
+		t.Errorf("status %d, %q, %q; with diagnostics %q", got.status, got.Stdout, got.Stderr, with)
 	}
 }

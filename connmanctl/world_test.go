@@ -40,6 +40,10 @@ func (w *world) script() {
 	manager("CreateSession", lab.Answer{Error: refused + "NotSupported", Text: "Not supported"})
 	manager("RegisterPeerService", lab.Answer{})
 	manager("UnregisterPeerService", lab.Answer{Error: refused + "NotFound", Text: "Not found"})
+	w.Answer("/ net.connman.Diagnostics.GetServices", lab.Objects(lab.Object{
+		Path:       "/net/connman/service/wifi_6",
+		Properties: lab.Dict("BSSID", "02:00:00:00:01:00", "Frequency", uint32(5180), "Rate", uint32(300), "Why", "a DHCP server"),
+	}))
 	w.Answer("/ net.connman.Clock.GetProperties", lab.Properties(lab.Dict(
 		"Time", uint64(1795334408), "TimeUpdates", "auto", "Timezone", "Europe/Zürich", "TimezoneUpdates", "auto",
 		"Timeservers", []string{"192.0.2.1", "ntp.example.org"}, "TimeserverSynced", true)))

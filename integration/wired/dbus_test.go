@@ -118,8 +118,8 @@ type member struct {
 }
 
 // laterParts are what the reference's objects have and ours get with the
-// capabilities that they belong to.
-var laterParts = []string{"net.connman.Clock", "sessions"}
+// capabilities that they belong to, and what ours have and the reference's never.
+var laterParts = []string{"net.connman.Clock", "sessions", "net.connman.Diagnostics"}
 
 // described is what introspection says of an object, one fact a line.
 func (w *world) described(path dbus.ObjectPath) []string {

@@ -23,8 +23,9 @@ const noReply = "Did not receive a reply. Possible causes include: " +
 type target struct{ daemon, path, iface string }
 
 var (
-	manager    = target{daemon, managerPath, managerIface}
-	vpnManager = target{vpnDaemon, managerPath, vpnManagerIface}
+	manager     = target{daemon, managerPath, managerIface}
+	diagnostics = target{daemon, managerPath, diagnosticsIface}
+	vpnManager  = target{vpnDaemon, managerPath, vpnManagerIface}
 )
 
 func service(id string) target       { return target{daemon, servicePath + id, serviceIface} }

@@ -4,6 +4,7 @@ import (
 	"io"
 
 	"net.connman/connmanctl/internal/view"
+	"net.connman/pkg/bus"
 )
 
 // look is how an answer is written: as text and as JSON.
@@ -72,6 +73,45 @@ func showServices(s *Session, args []string) error {
 			return errInvalid
 		}
 	}
+	if s.json {
+		return s.diagnosed(args)
+	}
 	all := list(manager, "GetServices", objects(view.KindService, view.Services, view.ServiceShown))
 	return listOr(all, "services", serviceList, service, view.KindService)(s, args)
+}
+
+// diagnosed writes services as JSON, with what the daemon knows of them beside
+// their properties.
+func (s *Session) diagnosed(args []string) error {
+	if len(args) == 0 {
+		s.call(manager, "GetServices", "", func(reply []any) {
+			objects, _ := first(reply).([]bus.Object)
+			s.writeServices(objects)
+		})
+		return nil
+	}
+	name, err := nameArg(args)
+	if err != nil {
+		return err
+	}
+	s.named("services", serviceList, name, func(id string) {
+		t := service(id)
+		s.call(t, "GetProperties", id, func(reply []any) {
+			properties, _ := first(reply).(bus.Dict)
+			s.writeServices([]bus.Object{{Path: bus.ObjectPath(t.path), Properties: properties}})
+		})
+	})
+	return nil
+}
+
+// writeServices writes services as JSON. The original daemon has no diagnostics.
+func (s *Session) writeServices(services []bus.Object) {
+	s.ask(diagnostics, "GetServices", nil, func(reply []any, _ error) {
+		known := map[bus.ObjectPath]bus.Dict{}
+		all, _ := first(reply).([]bus.Object)
+		for _, o := range all {
+			known[o.Path] = o.Properties
+		}
+		view.JSONServices(s.Out, services, known)
+	})
 }

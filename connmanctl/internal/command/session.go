@@ -25,6 +25,8 @@ const (
 	techIface    = connman.InterfaceTechnology
 	peerIface    = connman.InterfacePeer
 
+	diagnosticsIface = connman.InterfaceDiagnostics
+
 	vpnDaemon          = "net.connman.vpn"
 	vpnPath            = "/net/connman/vpn/connection/"
 	vpnManagerIface    = "net.connman.vpn.Manager"

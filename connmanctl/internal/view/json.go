@@ -42,6 +42,21 @@ func JSONObjects(w io.Writer, kind string, reply []any) {
 	_, _ = io.WriteString(w, b.String())
 }
 
+// JSONServices writes services, a line each, with what is known of them besides.
+func JSONServices(w io.Writer, services []bus.Object, diagnostics map[bus.ObjectPath]bus.Dict) {
+	var b strings.Builder
+	for _, o := range services {
+		writeJSON(&b, func(j *json) {
+			j.open('{').key("kind").text(KindService).object(o)
+			if d := diagnostics[o.Path]; len(d) > 0 {
+				j.key("diagnostics").value(d)
+			}
+			j.close('}')
+		})
+	}
+	_, _ = io.WriteString(w, b.String())
+}
+
 // JSONClients writes the addresses that a method returned, a line each.
 func JSONClients(w io.Writer, reply []any) {
 	clients, _ := arg(reply, 0).([]string)

@@ -38,7 +38,7 @@ func New(conn *bus.Conn, l *loop.Loop, log *slog.Logger, m *core.Manager) (*API,
 	if err := conn.ManageObjects(); err != nil {
 		return nil, err
 	}
-	if err := conn.Export(managerPath, connman.ServeManager(manager{a})); err != nil {
+	if err := conn.Export(managerPath, connman.ServeManager(manager{a}), connman.ServeDiagnostics(diagnostics{a})); err != nil {
 		return nil, err
 	}
 	conn.BeforeFlush(a.announce)

@@ -62,6 +62,9 @@ func (n *network) frequencies() []int {
 	return all
 }
 
+// rateTimeout is how long who asks for diagnostics waits for the supplicant.
+const rateTimeout = time.Second
+
 // Rate implements [core.Rater].
 func (n *network) Rate(done func(int)) {
 	a := n.a
@@ -69,7 +72,9 @@ func (n *network) Rate(done func(int)) {
 		done(0)
 		return
 	}
-	a.b.Bus.Call(supplicant.InterfaceSignalPollCall(a.owner, a.path), func(values []any, err error) {
+	call := supplicant.InterfaceSignalPollCall(a.owner, a.path)
+	call.Timeout = rateTimeout
+	a.b.Bus.Call(call, func(values []any, err error) {
 		poll, _ := bus.Result[bus.Variant](values, err)
 		about, _ := poll.Value.(bus.Dict)
 		mbits, _ := bus.Lookup[int32](about, supplicant.LinkLinkspeed)
