@@ -94,7 +94,7 @@ netns: tools peers build
 
 vm: tools peers build
 	go build -o build/vmrun ./integration/vm/vmrun
-	go test -tags vm -timeout 20m -exec '$(CURDIR)/build/vmrun -timeout 22m -module "mac80211_hwsim radios=4"' $(VM:%/=./%)
+	go test -tags vm -timeout 20m -exec '$(CURDIR)/build/vmrun -timeout 22m -module "mac80211_hwsim radios=0"' $(VM:%/=./%)
 
 bench: peers build
 	go run ./integration/bench

@@ -14,7 +14,7 @@ import (
 
 // accessPoint is one radio of the house that offers a network.
 type accessPoint struct {
-	t       *testing.T
+	t       testing.TB
 	house   *lab.Host
 	radio   string
 	process *lab.Process
@@ -46,7 +46,8 @@ func (s *session) accessPoint(radio, config string) *accessPoint {
 func (ap *accessPoint) start(config string) {
 	ap.t.Helper()
 	name := "/etc/hostapd-" + ap.radio + ".conf"
-	must(ap.t, ap.house.WriteFile(name, "interface="+ap.radio+"\nbridge=home\ndriver=nl80211\nhw_mode=g\nchannel=1\n"+config))
+	must(ap.t, ap.house.WriteFile(name, "interface="+ap.radio+"\nbridge=home\ndriver=nl80211\nhw_mode=g\nchannel=1\nctrl_interface="+
+		ap.house.Path(control)+"\n"+config))
 	log, err := os.Create(ap.house.Path("/run/hostapd-" + ap.radio + ".log"))
 	must(ap.t, err)
 	defer log.Close()
@@ -54,6 +55,7 @@ func (ap *accessPoint) start(config string) {
 	cmd.Stdout, cmd.Stderr = log, log
 	ap.process, err = ap.house.Start(cmd)
 	must(ap.t, err)
+	must(ap.t, hasten(ap.process))
 	must(ap.t, lab.Eventually(patience, func() error {
 		said, err := os.ReadFile(log.Name())
 		select {
@@ -66,6 +68,19 @@ func (ap *accessPoint) start(config string) {
 		}
 		return err
 	}))
+}
+
+// control is where hostapd takes orders.
+const control = "/run/hostapd"
+
+// tell orders the access point to do something.
+func (ap *accessPoint) tell(words ...string) {
+	ap.t.Helper()
+	cmd := exec.Command(peer("hostapd/usr/sbin/hostapd_cli"),
+		append([]string{"-p", ap.house.Path(control), "-i", ap.radio}, words...)...)
+	if out, err := ap.house.Output(cmd); err != nil || !strings.Contains(string(out), "OK") {
+		ap.t.Fatalf("hostapd_cli %v: %s %v", words, out, err)
+	}
 }
 
 // stop switches it off without a word to anybody, as if its plug were pulled.

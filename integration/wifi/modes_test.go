@@ -5,7 +5,6 @@ package wifi
 import (
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -42,19 +41,11 @@ func TestModes(t *testing.T) {
 			s.accessPoint("wlan1", "ssid="+ssid+"\n"+m.config)
 			path := s.path(ssid, m.security)
 			s.wantSeen(path, true)
-			args := []string{"connect", filepath.Base(string(path))}
+			args := []string{filepath.Base(string(path))}
 			if m.passphrase != "" {
 				args = append(args, "--passphrase-file", s.secretFile(m.passphrase))
 			}
-			// With OWE hostapd, when it is slow, associates a station twice now and
-			// then and drops its handshake: the user tries again.
-			out, err := s.ctl(args...)
-			for tries := 1; err != nil && m.name == "OWE" && tries < 3; tries++ {
-				out, err = s.ctl(args...)
-			}
-			if err != nil {
-				t.Fatalf("connect: %q, %v", out, err)
-			}
+			s.connect(args...)
 			s.connected(ssid, m.security)
 			must(t, s.call(path, "net.connman.Service.Remove").Err)
 		})
@@ -63,7 +54,7 @@ func TestModes(t *testing.T) {
 
 // in is the same session for a part of the test.
 func (s *session) in(t *testing.T) *session {
-	return &session{world: s.world, t: t, daemon: s.daemon}
+	return &session{world: s.world, t: t, daemon: s.daemon, manager: s.manager}
 }
 
 // unprovision takes away what a file said of a service, and disconnects it.
@@ -110,9 +101,7 @@ func TestHidden(t *testing.T) {
 	s.accessPoint("wlan1", pskNetwork("Cellar", "correct horse")+"ignore_broadcast_ssid=1\n")
 	hidden := dbus.ObjectPath(strings.Replace(string(s.path("", "psk")), "__", "_hidden_", 1))
 	s.wantSeen(hidden, true)
-	if out, err := s.ctl("connect", "--hidden", "Cellar", "--passphrase-file", s.secretFile("correct horse")); err != nil {
-		t.Fatalf("connect: %q, %v", out, err)
-	}
+	s.connect("--hidden", "Cellar", "--passphrase-file", s.secretFile("correct horse"))
 	s.connected("Cellar", "psk")
 	s.restart()
 	s.connected("Cellar", "psk")
@@ -121,14 +110,10 @@ func TestHidden(t *testing.T) {
 // The access point's button is pressed, so nobody is asked for a passphrase.
 func TestButton(t *testing.T) {
 	s := start(t)
-	s.accessPoint("wlan1", pskNetwork("Button", "correct horse")+
-		"ctrl_interface="+s.house.Path("/run/hostapd")+"\nwps_state=2\neap_server=1\nconfig_methods=push_button\n")
+	ap := s.accessPoint("wlan1", pskNetwork("Button", "correct horse")+"wps_state=2\neap_server=1\nconfig_methods=push_button\n")
 	path := s.path("Button", "psk")
 	s.wantSeen(path, true)
-	press := exec.Command(peer("hostapd/usr/sbin/hostapd_cli"), "-p", s.house.Path("/run/hostapd"), "-i", "wlan1", "wps_pbc")
-	if out, err := s.house.Output(press); err != nil || !strings.Contains(string(out), "OK") {
-		t.Fatalf("cannot press the button: %s %v", out, err)
-	}
+	ap.tell("wps_pbc")
 	s.ctl("scan", "wifi")
 	s.eventually("the button is pressed", true, func() (any, error) {
 		p, err := s.properties(path, "Service")

@@ -1,6 +1,6 @@
 // Command vmrun runs a program in a virtual machine and ends with its status:
 //
-//	go test -exec 'vmrun -module "mac80211_hwsim radios=4"' ./integration/wifi
+//	go test -exec 'vmrun -module "mac80211_hwsim radios=0"' ./integration/wifi
 //
 // The program has the paths, the working directory and the CONNMAN_ variables
 // that it would have outside.
