@@ -1,0 +1,126 @@
+package tun
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+)
+
+// Kind says what a link carries.
+type Kind uint16
+
+const (
+	// Tun carries IP packets.
+	Tun Kind = unix.IFF_TUN
+	// Tap carries Ethernet frames.
+	Tap Kind = unix.IFF_TAP
+)
+
+// Link is a link that Create made.
+type Link struct {
+	Name  string
+	Index int
+}
+
+const (
+	device   = "/dev/net/tun"
+	maxLinks = 256
+	// mark begins the alias of our links; the connection's identifier follows.
+	mark = "connman-vpn "
+	// exclusive has the kernel make a new link rather than attach us to one:
+	// IFF_TUN_EXCL of linux/if_tun.h.
+	exclusive = 0x8000
+)
+
+// Create makes a link, down, that processes of the user owner may attach to. id
+// is the connection's.
+func Create(kind Kind, owner uint32, id string) (Link, error) {
+	name, err := create(kind, owner)
+	if err != nil {
+		return Link{}, fmt.Errorf("cannot make a tunnel link: %w", err)
+	}
+	link, err := netlink.LinkByName(name)
+	if err != nil {
+		return Link{}, fmt.Errorf("cannot find %s again: %w", name, err)
+	}
+	made := Link{Name: name, Index: link.Attrs().Index}
+	if err := netlink.LinkSetAlias(link, mark+id); err != nil {
+		return Link{}, errors.Join(fmt.Errorf("cannot mark %s: %w", name, err), Remove(made))
+	}
+	return made, nil
+}
+
+// create makes a link with the first name that is free. See
+// Documentation/networking/tuntap.rst of the kernel.
+func create(kind Kind, owner uint32) (string, error) {
+	fd, err := unix.Open(device, unix.O_RDWR|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", device, err)
+	}
+	defer unix.Close(fd)
+	for n := range maxLinks {
+		name := fmt.Sprintf("vpn%d", n)
+		request, err := unix.NewIfreq(name)
+		if err != nil {
+			return "", err
+		}
+		request.SetUint16(uint16(kind) | unix.IFF_NO_PI | exclusive)
+		err = unix.IoctlIfreq(fd, unix.TUNSETIFF, request)
+		if errors.Is(err, unix.EBUSY) || errors.Is(err, unix.EINVAL) { // the name is a tunnel's, or another link's
+			continue
+		}
+		if err == nil {
+			err = unix.IoctlSetInt(fd, unix.TUNSETOWNER, int(owner))
+		}
+		if err == nil {
+			err = unix.IoctlSetInt(fd, unix.TUNSETPERSIST, 1)
+		}
+		return name, err // without persistence it vanishes with fd
+	}
+	return "", fmt.Errorf("none of %d names is free", maxLinks)
+}
+
+// Up brings the link up.
+func (l Link) Up() error {
+	link, err := netlink.LinkByIndex(l.Index)
+	if err == nil {
+		err = netlink.LinkSetUp(link)
+	}
+	if err != nil {
+		return fmt.Errorf("cannot bring up %s: %w", l.Name, err)
+	}
+	return nil
+}
+
+// Remove takes the link away, whoever is attached to it. It is no error if it is
+// gone.
+func Remove(l Link) error {
+	link, err := netlink.LinkByIndex(l.Index)
+	if err == nil {
+		err = netlink.LinkDel(link)
+	}
+	var gone netlink.LinkNotFoundError
+	if err != nil && !errors.As(err, &gone) && !errors.Is(err, unix.ENODEV) {
+		return fmt.Errorf("cannot remove %s: %w", l.Name, err)
+	}
+	return nil
+}
+
+// Clean removes the links that an earlier run of the daemon left.
+func Clean() error {
+	links, err := netlink.LinkList()
+	if err != nil {
+		return fmt.Errorf("cannot look for old tunnel links: %w", err)
+	}
+	var errs []error
+	for _, link := range links {
+		attrs := link.Attrs()
+		if link.Type() == "tuntap" && strings.HasPrefix(attrs.Alias, mark) {
+			errs = append(errs, Remove(Link{Name: attrs.Name, Index: attrs.Index}))
+		}
+	}
+	return errors.Join(errs...)
+}
