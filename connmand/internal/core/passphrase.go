@@ -325,15 +325,6 @@ func isHex(s string) bool {
 	return true
 }
 
-// requestInput asks the user for what a service needs; asked is false when there
-// is no agent.
-func (g *agents) requestInput(s *Service, fields []InputField, done func(Input, error)) (cancel func(), asked bool) {
-	if len(g.list) == 0 {
-		return nil, false
-	}
-	return g.m.ports.Agents.RequestInput(g.list[0], s.id, fields, g.m.cfg.InputRequestTimeout, done), true
-}
-
 // The wait before a service whose credentials were rejected is tried again
 // doubles from the first to the last of these: networks get their old passphrase
 // back, and too many attempts look like an attack.

@@ -467,6 +467,7 @@ func (f *fakeStore) Sync(done func())            { f.synced++; f.loop.Post("sync
 
 type fakeAgent struct {
 	asked    []string
+	agents   []string // who was asked
 	answer   func(bool, error)
 	fields   []InputField // last asked for
 	input    func(Input, error)
@@ -479,8 +480,9 @@ func (f *fakeAgent) ReportError(_ AgentID, service, reason string, _ time.Durati
 	return func() { f.answer = nil }
 }
 
-func (f *fakeAgent) RequestInput(_ AgentID, service string, fields []InputField, _ time.Duration, done func(Input, error)) func() {
+func (f *fakeAgent) RequestInput(a AgentID, service string, fields []InputField, _ time.Duration, done func(Input, error)) func() {
 	f.asked = append(f.asked, service+" input")
+	f.agents = append(f.agents, a.Owner)
 	f.fields, f.input = fields, done
 	return func() { f.input = nil }
 }
