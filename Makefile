@@ -30,7 +30,7 @@ FISHCOMPDIR ?= $(PREFIX)/share/fish/vendor_completions.d
 VERSION  := $(shell cat VERSION)
 MODULES  := $(shell sed -n 's|^\t\./||p' go.work)
 PACKAGES := $(MODULES:%=./%/...)
-PROGRAMS := bin/connmand bin/connmanctl bin/connmand-wait-online bin/connman-dns-tls
+PROGRAMS := bin/connmand bin/connman-vpnd bin/connmanctl bin/connmand-wait-online bin/connman-dns-tls
 # Where tests need root; the rest has run in unit.
 NETNS    := $(sort $(dir $(shell grep -rl --include='*_test.go' '^//go:build netns' $(MODULES))))
 # What needs a kernel that the machine doesn't have runs in a virtual one.
@@ -51,6 +51,7 @@ export CONNMAN_BIN ?= $(CURDIR)/bin
 build: $(PROGRAMS)
 
 bin/connmand: PACKAGE = ./connmand
+bin/connman-vpnd: PACKAGE = ./vpnd
 bin/connmanctl: PACKAGE = ./connmanctl
 bin/connmand-wait-online: PACKAGE = ./connmanctl/cmd/connmand-wait-online
 bin/connman-dns-tls: PACKAGE = ./connmand/cmd/connman-dns-tls

@@ -135,3 +135,10 @@ func (w *watchedName) set(owner string) {
 		}
 	}
 }
+
+// ReleaseName gives a name back and calls done on the loop when the bus has
+// answered. Calls to the name that the bus had taken before that arrive before
+// done is called.
+func (c *Conn) ReleaseName(name string, done func(error)) {
+	c.callBus("ReleaseName", func(_ []any, err error) { done(err) }, name)
+}

@@ -134,6 +134,8 @@ const (
 	ConnectionNameservers    = "Nameservers"    // as, read
 	ConnectionUserRoutes     = "UserRoutes"     // a(a{sv}), readwrite
 	ConnectionServerRoutes   = "ServerRoutes"   // a(a{sv}), read
+	ConnectionMTU            = "MTU"            // q, read
+	ConnectionPAC            = "PAC"            // s, read
 	ConnectionAuthErrorLimit = "AuthErrorLimit" // s, readwrite
 )
 
@@ -148,7 +150,7 @@ const (
 // The keys of a IPv6 dictionary.
 const (
 	IPv6Address      = "Address"      // s, read
-	IPv6PrefixLength = "PrefixLength" // s, read
+	IPv6PrefixLength = "PrefixLength" // y, read
 	IPv6Gateway      = "Gateway"      // s, read
 	IPv6Peer         = "Peer"         // s, read
 )
@@ -436,4 +438,52 @@ func EmitManagerConnectionAdded(conn *bus.Conn, object bus.ObjectPath, identifie
 // EmitManagerConnectionRemoved sends the signal ConnectionRemoved of an exported object.
 func EmitManagerConnectionRemoved(conn *bus.Conn, object bus.ObjectPath, identifier bus.ObjectPath) {
 	conn.Emit(object, InterfaceManager, "ConnectionRemoved", identifier)
+}
+
+// InterfaceProvisioning is the name of the interface.
+const InterfaceProvisioning = "net.connman.vpn.Provisioning"
+
+// ProvisioningServer implements net.connman.vpn.Provisioning. Every method answers its call, at once or later.
+type ProvisioningServer interface {
+	// Import replies with (path o).
+	Import(call *bus.Call, name string, content string)
+}
+
+// ServeProvisioning offers s as net.connman.vpn.Provisioning.
+func ServeProvisioning(s ProvisioningServer) bus.Interface {
+	i := declaredProvisioning
+	i.Server = s
+	return i
+}
+
+var declaredProvisioning = bus.Interface{
+	Name: InterfaceProvisioning,
+	Methods: []bus.Method{
+		{
+			Name: "Import",
+			In:   []bus.Arg{{Name: "name", Type: "s"}, {Name: "content", Type: "s"}},
+			Out:  []bus.Arg{{Name: "path", Type: "o"}},
+			Handle: func(call *bus.Call, args []any) {
+				call.Server().(ProvisioningServer).Import(call, args[0].(string), args[1].(string))
+			},
+		},
+	},
+}
+
+// ProvisioningImportCall is a call of net.connman.vpn.Provisioning.Import.
+func ProvisioningImportCall(destination string, object bus.ObjectPath, name string, content string) bus.MethodCall {
+	return bus.MethodCall{Destination: destination, Path: object, Interface: InterfaceProvisioning, Member: "Import", Args: []any{name, content}}
+}
+
+// ProvisioningClient calls net.connman.vpn.Provisioning of one object and waits for the answers. Its methods
+// are for other goroutines than the loop's.
+type ProvisioningClient struct {
+	Conn        *bus.Conn
+	Destination string
+	Path        bus.ObjectPath
+}
+
+// Import calls the method of that name.
+func (c ProvisioningClient) Import(ctx context.Context, name string, content string) (bus.ObjectPath, error) {
+	return bus.Result[bus.ObjectPath](c.Conn.Wait(ctx, ProvisioningImportCall(c.Destination, c.Path, name, content)))
 }

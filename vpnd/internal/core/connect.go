@@ -1,0 +1,214 @@
+package core
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"net.connman/pkg/logx"
+)
+
+// attempt is a tunnel from Connect to Ended.
+type attempt struct {
+	c       *Connection
+	running Attempt // nil until the provider has returned it
+	// answer tells whoever connects what became of it, once; nil when it did.
+	answer   func(error)
+	stopping bool
+	// learnt are the answers that the user wants saved once they have served.
+	learnt map[string]logx.Secret
+}
+
+// Connect makes the tunnel. done hears when it is up, or why it is not. Agents
+// of sender, a unique bus name, are preferred.
+func (c *Connection) Connect(sender string, done func(error)) {
+	if err := c.mayConnect(); err != nil {
+		done(err)
+		return
+	}
+	c.m.log.Info("connecting", "id", c.id, "type", c.typ)
+	a := &attempt{c: c, answer: done}
+	c.attempt = a
+	c.setState(Configuration, "told to connect")
+	a.running = c.kind.provider.Connect(Request{
+		ID:       c.id,
+		Settings: c.settings(),
+		Refused:  c.countRefused(),
+		Ask:      &asker{a: a, sender: sender},
+	}, a.report)
+}
+
+func (c *Connection) mayConnect() error {
+	switch {
+	case c.m.stopped != nil:
+		return ErrAborted
+	case c.m.ending[c.id] != nil, c.state == Configuration, c.state == Disconnecting:
+		return ErrInProgress
+	case c.state == Ready:
+		return ErrAlreadyConnected
+	}
+	if err := c.kind.provider.Missing(); err != nil {
+		return fmt.Errorf("%w: %w", ErrNotSupported, err)
+	}
+	if err := c.kind.provider.Check(c.settings()); err != nil {
+		return fmt.Errorf("%w: %w", ErrInvalidArguments, err)
+	}
+	return nil
+}
+
+// Disconnect takes the tunnel down; the state says when it is gone. Without one
+// there is nothing to do.
+func (c *Connection) Disconnect() { c.end("told to disconnect") }
+
+func (c *Connection) end(why string) {
+	a := c.attempt
+	if a == nil || a.stopping {
+		return
+	}
+	a.stopping = true
+	c.setState(Disconnecting, why)
+	a.finish(ErrAborted)
+	if a.running != nil {
+		a.running.Stop()
+	}
+}
+
+// finish answers whoever connects.
+func (a *attempt) finish(err error) {
+	if a.answer == nil {
+		return
+	}
+	answer := a.answer
+	a.answer = nil
+	answer(err)
+}
+
+// report hears what becomes of the tunnel.
+func (a *attempt) report(e Event) {
+	switch e := e.(type) {
+	case Up:
+		if !a.stopping {
+			a.up(e.Tunnel)
+		}
+	case Reconnecting:
+		if a.c.state == Ready {
+			a.c.setState(Configuration, "reconnecting")
+		}
+	case Ended:
+		a.ended(e)
+	}
+}
+
+func (a *attempt) up(t Tunnel) {
+	c := a.c
+	if len(t.Routes) > MaxRoutes {
+		c.m.log.Warn("the server has too many routes, the first ones are used", "id", c.id, "routes", len(t.Routes))
+		t.Routes = t.Routes[:MaxRoutes]
+	}
+	// What it said before need not be true any more: clients look at all of it
+	// when the state comes back to ready.
+	if c.state == Ready {
+		c.setState(Configuration, "configured anew")
+	}
+	c.tunnel, c.index = &t, t.Index
+	c.refused, c.lastUp = 0, c.m.loop.Now()
+	a.remember()
+	for _, property := range []string{PropIndex, PropIPv4, PropIPv6, PropNameservers, PropDomain, PropServerRoutes, PropMTU, PropPAC} {
+		c.m.changes.property(c, property)
+	}
+	c.setState(Ready, "the tunnel is up")
+	c.m.log.Info("connected", "id", c.id)
+	a.finish(nil)
+}
+
+// remember saves what the user said and wanted saved.
+func (a *attempt) remember() {
+	if len(a.learnt) == 0 {
+		return
+	}
+	for name, value := range a.learnt {
+		if key, known := a.c.kind.key(name); known {
+			_, _ = a.c.setValue(key, value.Reveal()) // was checked when it was said
+		}
+	}
+	a.learnt = nil
+	a.c.keep()
+}
+
+func (a *attempt) ended(e Ended) {
+	c := a.c
+	if c.m.ending[c.id] == a {
+		delete(c.m.ending, c.id)
+	}
+	was := c.state
+	c.attempt, c.tunnel, c.index = nil, nil, -1
+	err := a.outcome(e)
+	if err != nil && !a.stopping {
+		c.m.log.Warn("VPN ended", "id", c.id, "err", err)
+	} else {
+		c.m.log.Info("disconnected", "id", c.id)
+	}
+	c.count(e.Cause)
+	switch refused := e.Cause == AuthFailed || e.Cause == LoginFailed; {
+	case a.stopping, e.Cause == Stopped, errors.Is(err, ErrCanceled):
+		c.setState(Idle, "it ended")
+	case errors.Is(err, ErrTimeout), was == Ready && !refused:
+		c.setState(Idle, err.Error())
+	default:
+		c.setState(Failure, err.Error())
+	}
+	a.finish(err)
+	c.m.checkStopped()
+}
+
+// outcome is the end as an error for whoever connects.
+func (a *attempt) outcome(e Ended) error {
+	err := e.Err
+	if err == nil {
+		err = errors.New("the VPN ended")
+	}
+	switch e.Cause {
+	case Stopped:
+		return fmt.Errorf("%w: %w", ErrAborted, err)
+	case LoginFailed, AuthFailed:
+		return fmt.Errorf("%w: %w", ErrPermissionDenied, err)
+	}
+	return err
+}
+
+// okTime is how long after a success a refusal is doubted.
+const okTime = time.Hour
+
+// defaultAuthErrorLimit is the AuthErrorLimit of connections without one. An
+// OpenVPN server refuses a client whose last connection it still takes for
+// alive.
+func defaultAuthErrorLimit(typ string) int {
+	if typ == "openvpn" {
+		return 10
+	}
+	return 1
+}
+
+// count keeps the counts that countRefused needs.
+func (c *Connection) count(cause Cause) {
+	switch cause {
+	case LoginFailed, AuthFailed:
+		c.refused++
+	case ConnectFailed:
+		c.lastUp = time.Time{}
+	}
+}
+
+// countRefused is how many refusals speak against the credentials. Those soon
+// after a success don't, up to AuthErrorLimit of them: servers that let a user in
+// once only refuse him while they don't know that his last connection is dead.
+func (c *Connection) countRefused() int {
+	limit := defaultAuthErrorLimit(c.typ)
+	if text := c.text[PropAuthErrorLimit]; text != "" {
+		_, _ = fmt.Sscan(text, &limit) // was checked
+	}
+	if !c.lastUp.IsZero() && c.m.loop.Now().Sub(c.lastUp) <= okTime && c.refused <= limit {
+		return 0
+	}
+	return c.refused
+}
