@@ -187,6 +187,46 @@ func TestChildHasItsOwn(t *testing.T) {
 	}
 }
 
+func TestFind(t *testing.T) {
+	dir := t.TempDir()
+	for name, mode := range map[string]os.FileMode{"program": 0o755, "text": 0o644} {
+		if err := os.WriteFile(filepath.Join(dir, name), nil, mode); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Setenv("PATH", "relative:"+dir)
+	if path, err := proc.Find("program"); err != nil || path != filepath.Join(dir, "program") {
+		t.Errorf("%s, %v", path, err)
+	}
+	for _, name := range []string{"text", "no-such-program"} {
+		if path, err := proc.Find(name); err == nil || !strings.Contains(err.Error(), name) {
+			t.Errorf("%s: %s, %v", name, path, err)
+		}
+	}
+}
+
+// What Prepare makes is there for the child; its error is the child's.
+func TestPrepare(t *testing.T) {
+	w := newWorld(t)
+	private := filepath.Join(t.TempDir(), "private")
+	spec := proc.Spec{
+		Program: "/bin/cat", Args: []string{filepath.Join(private, "made")}, Private: private,
+		Prepare: func() error { return os.WriteFile(filepath.Join(private, "made"), []byte("here\n"), 0o600) },
+	}
+	c := w.start(spec)
+	if got := c.line(); got != "here" {
+		t.Error(got)
+	}
+	c.wait()
+	spec.Prepare = func() error { return fmt.Errorf("no luck") }
+	if got := w.start(spec).wait(); got.Err == nil || !strings.Contains(got.String(), "no luck") {
+		t.Error(got)
+	}
+	if _, err := os.Stat(private); !os.IsNotExist(err) {
+		t.Errorf("the private directory is still there: %v", err)
+	}
+}
+
 func TestInput(t *testing.T) {
 	w := newWorld(t)
 	c := w.start(proc.Spec{Program: "/bin/sh", Args: []string{"-c", `printf 'Password: '; read p; echo "$p"; cat`}, Input: true})

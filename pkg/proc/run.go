@@ -100,6 +100,11 @@ func (p *Process) begin() (*exec.Cmd, *os.File, error) {
 	if err := p.makePrivate(credential); err != nil {
 		return nil, nil, err
 	}
+	if p.spec.Prepare != nil {
+		if err := p.spec.Prepare(); err != nil {
+			return nil, nil, err
+		}
+	}
 	cmd := exec.Command(p.spec.Program, p.spec.Args...)
 	cmd.Env = append([]string{}, p.spec.Env...) // nil would mean ours
 	cmd.Dir = "/"

@@ -2,7 +2,9 @@ package proc
 
 import (
 	"fmt"
+	"os"
 	"os/user"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"syscall"
@@ -30,6 +32,9 @@ type Spec struct {
 	Private string
 	// Files are put into Private, by name: mode 0600, owned by the child's user.
 	Files map[string]string
+	// Prepare, if not nil, runs when Private is there and before the child is. It
+	// runs outside the loop.
+	Prepare func() error
 	// Grace is how long the child may take to end after it was told to, before
 	// it is killed; 0 means DefaultGrace.
 	Grace time.Duration
@@ -46,6 +51,18 @@ const firstSecret = 3
 // start others.
 func SecretPath(n int) string { return "/dev/fd/" + strconv.Itoa(firstSecret+n) }
 
+// Find returns the path of a program: in PATH, or where daemons are that are not
+// in everybody's.
+func Find(name string) (string, error) {
+	for _, dir := range append(filepath.SplitList(os.Getenv("PATH")), "/usr/local/sbin", "/usr/sbin", "/sbin") {
+		path := filepath.Join(dir, name)
+		if info, err := os.Stat(path); filepath.IsAbs(dir) && err == nil && info.Mode().IsRegular() && info.Mode()&0o111 != 0 {
+			return path, nil
+		}
+	}
+	return "", fmt.Errorf("the program %s is not installed", name)
+}
+
 // Identity is who a child runs as. Users and groups are names or numbers.
 type Identity struct {
 	User   string
@@ -55,6 +72,15 @@ type Identity struct {
 
 // IsZero reports whether the child runs as the daemon does.
 func (i Identity) IsZero() bool { return i.User == "" && i.Group == "" && len(i.Groups) == 0 }
+
+// UID returns the user's number. It may read files: call it outside the loop.
+func (i Identity) UID() (uint32, error) {
+	c, err := i.credential()
+	if err != nil || c == nil {
+		return uint32(syscall.Geteuid()), err
+	}
+	return c.Uid, nil
+}
 
 // credential looks up what i names; nil leaves all as it is.
 func (i Identity) credential() (*syscall.Credential, error) {
