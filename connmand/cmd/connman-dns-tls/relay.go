@@ -76,7 +76,11 @@ func received(rights []byte) (files []*os.File) {
 	for i := range messages {
 		fds, _ := unix.ParseUnixRights(&messages[i]) // none, if it is about anything else
 		for _, fd := range fds {
-			files = append(files, os.NewFile(uintptr(fd), "connection"))
+			if unix.SetNonblock(fd, true) == nil { // else reading would not end when it is closed
+				files = append(files, os.NewFile(uintptr(fd), "connection"))
+			} else {
+				unix.Close(fd)
+			}
 		}
 	}
 	return files
