@@ -34,6 +34,7 @@ import (
 	"net.connman/connmand/internal/settings"
 	"net.connman/connmand/internal/suspend"
 	"net.connman/connmand/internal/tech/ethernet"
+	"net.connman/connmand/internal/tech/vpn"
 	"net.connman/connmand/internal/tech/wifi"
 	"net.connman/connmand/internal/timezone"
 	"net.connman/pkg/bus"
@@ -57,6 +58,7 @@ type daemon struct {
 	resolver *resolver.Resolver
 	named    bool           // the bus name is ours
 	early    []kernel.Event // what the kernel reported before that
+	vpns     func()         // begins with VPNs, unless nil
 	failure  error          // why it ends, nil when it was told to
 	// detached says that the network stays as it is for the next run.
 	detached bool
@@ -145,6 +147,11 @@ func (d *daemon) build(o options, cfg config.Config) error {
 			d.findCountry(cfg.Localtime, bearer.SetCountry)
 		}
 	}
+	if o.uses("vpn") {
+		d.vpns = func() {
+			vpn.Start(vpn.Config{Manager: d.core, Loop: d.loop, Log: log, Bus: conn, Links: links})
+		}
+	}
 	d.watchClock()
 	return nil
 }
@@ -161,6 +168,9 @@ func (d *daemon) begin() {
 	d.watchProvisioning()
 	d.links.Deliver(d.early)
 	d.early = nil
+	if d.vpns != nil {
+		d.vpns() // which has the bus start another daemon
+	}
 	d.loop.GiveBackMemory()
 	d.ready()
 }

@@ -13,6 +13,9 @@ import (
 
 func ethernetDict(s *core.Service) bus.Dict {
 	device := s.Device()
+	if device.Link.Index == 0 { // a VPN without a tunnel
+		return bus.Dict{{Key: connman.EthernetMethod, Value: "auto"}}
+	}
 	return bus.Dict{
 		{Key: connman.EthernetMethod, Value: "auto"},
 		{Key: connman.EthernetInterface, Value: device.Link.Name},

@@ -133,6 +133,8 @@ func property(c core.Change) (name string, value any) {
 		return connman.ServiceProxyConfiguration, proxyDict(s.Settings().Proxy)
 	case core.PropMDNS:
 		return connman.ServiceMDNS, s.MDNS()
+	case core.PropSplitRouting:
+		return connman.ProviderSplitRouting, s.SplitRouting()
 	case core.PropMDNSConfiguration:
 		return connman.ServiceMDNSConfiguration, s.Settings().MDNS
 	}
@@ -175,7 +177,7 @@ func serviceProperties(s *core.Service) bus.Dict {
 	add(connman.ServiceProxyConfiguration, proxyDict(set.Proxy))
 	add(connman.ServiceMDNS, s.MDNS())
 	add(connman.ServiceMDNSConfiguration, set.MDNS)
-	add(connman.ServiceProvider, bus.Dict{})
+	add(connman.ServiceProvider, providerDict(s))
 	if _, at, _ := s.LastConflict(); !at.IsZero() {
 		add(connman.ServiceLastAddressConflict, conflictDict(s))
 	}
@@ -217,4 +219,19 @@ func proxyDict(p netcfg.ProxyConfig) bus.Dict {
 			bus.Entry{Key: connman.ProxyExcludes, Value: list(p.Excludes)})
 	}
 	return append(d, bus.Entry{Key: connman.ProxyMethod, Value: string(p.Method)})
+}
+
+// providerDict describes a VPN while it is connected.
+func providerDict(s *core.Service) bus.Dict {
+	info, ok := s.Provider()
+	if !ok || !s.State().Connected() {
+		return bus.Dict{}
+	}
+	d := bus.Dict{{Key: connman.ProviderHost, Value: info.Host}}
+	if info.Domain != "" {
+		d = append(d, bus.Entry{Key: connman.ProviderDomain, Value: info.Domain})
+	}
+	return append(d,
+		bus.Entry{Key: connman.ProviderType, Value: info.Type},
+		bus.Entry{Key: connman.ProviderSplitRouting, Value: info.Split})
 }

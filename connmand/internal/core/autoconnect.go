@@ -31,24 +31,28 @@ func (r *retry) schedule() {
 	}
 	r.wait = min(max(first, 2*r.wait), last)
 	r.timer.Stop()
+	// From then on it is one of those that connect by themselves when they may.
 	r.timer = r.s.m.loop.After("retry "+r.s.id, r.wait, func() {
-		if s := r.s; s.state == Failed || s.state == Idle {
-			if err := s.connect(reasonAuto); err != nil {
-				s.m.log.Debug("not connected again", "service", s.id, "because", err)
-			}
-		}
+		r.s.ClearError()
+		r.s.m.autoConnect()
 	})
 }
 
-// Resumed has every service tried again at once that failed: the machine slept
-// and may be somewhere else now.
+// Resumed has every service tried again at once that failed, networks looked for
+// and the way to the Internet checked: the machine slept and may be somewhere else
+// now.
 func (m *Manager) Resumed() {
 	for _, s := range m.services {
 		if s.state == Failed && s.wanted() {
 			s.retry.reset()
 			s.ClearError()
 		}
+		if s.state.Connected() {
+			s.online.again()
+		}
 	}
+	m.autoConnect()
+	m.look()
 }
 
 func (r *retry) stop() { r.timer.Stop() }

@@ -434,7 +434,7 @@ func (s *Service) connected() {
 // Why says what the service waits for, "" when it is connected or idle.
 func (s *Service) Why() string {
 	switch {
-	case s.state == Association && s.vpn != nil && s.vpn.tunnel != nil:
+	case s.state == Association && s.vpn.current() != nil:
 		return "the kernel to take the tunnel's addresses"
 	case s.state == Association:
 		return "the network to let it in"

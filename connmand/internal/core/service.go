@@ -237,8 +237,8 @@ func (s *Service) assignedServers() []netip.Addr {
 		return parseAddrs(s.spec.Nameservers)
 	}
 	var servers []netip.Addr
-	if s.vpn != nil && s.vpn.tunnel != nil {
-		servers = s.vpn.tunnel.DNS.Servers
+	if t := s.vpn.current(); t != nil {
+		servers = t.DNS.Servers
 	}
 	if l := s.ipv4.lease; l != nil {
 		servers = l.DNS.Servers
@@ -255,8 +255,8 @@ func (s *Service) Domains() []string {
 		return s.settings.Domains
 	}
 	var domains []string
-	if s.vpn != nil && s.vpn.tunnel != nil {
-		domains = s.vpn.tunnel.DNS.Domains
+	if t := s.vpn.current(); t != nil {
+		domains = t.DNS.Domains
 	}
 	if l := s.ipv4.lease; l != nil {
 		domains = l.DNS.Domains
@@ -307,8 +307,11 @@ func (s *Service) Proxy() netcfg.ProxyConfig {
 	if l := s.ipv4.lease; l != nil && l.WPAD != "" && (p.Method == "" || p.Method == netcfg.ProxyAuto && p.URL == "") {
 		return netcfg.ProxyConfig{Method: netcfg.ProxyAuto, URL: l.WPAD}
 	}
-	if p.Method == "" && s.vpn != nil {
-		return p // the tunnel's far end does not say
+	if t := s.vpn.current(); t != nil && p.Method == "" {
+		if t.PAC != "" {
+			p = netcfg.ProxyConfig{Method: netcfg.ProxyAuto, URL: t.PAC}
+		}
+		return p
 	}
 	if p.Method == "" || p.Method == netcfg.ProxyAuto && p.URL == "" {
 		return netcfg.ProxyConfig{Method: netcfg.ProxyDirect}

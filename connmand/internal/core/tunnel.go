@@ -213,6 +213,7 @@ func (v *vpn) config(has carries) (c netcfg.LinkConfig) {
 	if t == nil {
 		return c
 	}
+	c.MTU = t.MTU
 	index := t.Link.Index
 	v.addEnd(&c, t.IPv4, has.ipv4, 0, lowPriority(index), 0)
 	v.addEnd(&c, t.IPv6, has.ipv6, highPriority6(index), lowPriority(index), metricOnLink)

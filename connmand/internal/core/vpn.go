@@ -25,9 +25,11 @@ type TunnelEnd struct {
 // Tunnel is what a VPN's client and server agreed on.
 type Tunnel struct {
 	Link       Link
-	MTU        int // of the link, in bytes
+	MTU        int // that the link should have, in bytes; 0 leaves its own
+	LinkMTU    int // that it has
 	IPv4, IPv6 TunnelEnd
 	DNS        netcfg.DNSConfig
+	PAC        string // URL of a file that says how to reach the web; "" for none
 	// Routes lead into the tunnel: destinations, with a gateway where one inside
 	// was named.
 	Routes []netcfg.Route
@@ -107,6 +109,14 @@ func (n *Network) SetVPN(info VPNInfo) {
 	}
 }
 
+// current is the tunnel in use, nil for services that have none.
+func (v *vpn) current() *Tunnel {
+	if v == nil {
+		return nil
+	}
+	return v.tunnel
+}
+
 // startable reports whether the service may go to association.
 func (v *vpn) startable() bool {
 	return (v.s.state == Idle || v.s.state == Failed) && v.s.network.device.powered
@@ -146,7 +156,7 @@ func (v *vpn) open(t *Tunnel) {
 func (v *vpn) device() DeviceInfo {
 	info := DeviceInfo{Type: VPN}
 	if v.tunnel != nil {
-		info.Link, info.MTU = v.tunnel.Link, v.tunnel.MTU
+		info.Link, info.MTU = v.tunnel.Link, v.tunnel.LinkMTU
 	}
 	return info
 }

@@ -16,6 +16,7 @@ type air struct {
 	w       *world
 	device  *Device
 	scanned []string // SSIDs asked for
+	scans   int
 	onScan  func()
 	joined  []string // SSID and passphrase of each attempt
 	outcome func(ssid string, c Credentials) error
@@ -26,6 +27,7 @@ func (a *air) SetPowered(_ bool, done func(error)) { done(nil) }
 
 func (a *air) Scan(ssids []string, done func(error)) {
 	a.scanned = append(a.scanned, ssids...)
+	a.scans++
 	if a.onScan != nil {
 		a.onScan()
 	}
@@ -64,13 +66,15 @@ func (a *air) hear(ssid string, security Security) *Network {
 }
 
 func (a *air) add(ssid string, wireless Wireless) *Network {
+	return a.device.AddNetwork(networkInfo(ssid, wireless), station{a, ssid})
+}
+
+func networkInfo(ssid string, wireless Wireless) NetworkInfo {
 	group := "hidden"
 	if ssid != "" {
 		group = fmt.Sprintf("%x", ssid)
 	}
-	return a.device.AddNetwork(NetworkInfo{
-		Ident: "020000000009", Group: group + "_managed_" + string(wireless.Security), Name: ssid, Wireless: wireless,
-	}, station{a, ssid})
+	return NetworkInfo{Ident: "020000000009", Group: group + "_managed_" + string(wireless.Security), Name: ssid, Wireless: wireless}
 }
 
 // connect connects a service as its user; the result is where the answer comes.

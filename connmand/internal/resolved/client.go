@@ -41,6 +41,7 @@ type setup struct {
 	servers []netip.Addr
 	names   map[netip.Addr]string
 	domains []string
+	hosts   []string // asked here, but not searched
 	tls     netcfg.DNSOverTLS
 	route   bool // names that no link claims are asked here
 	mdns    bool
@@ -113,8 +114,8 @@ func (c *Client) tellLink(told *setup, want setup) {
 	if all && want.tls != "" || !all && told.tls != want.tls {
 		c.call(resolve1.ManagerSetLinkDNSOverTLSCall(busName, path, index, tlsMode(want.tls)))
 	}
-	if all || !slices.Equal(told.domains, want.domains) {
-		c.call(resolve1.ManagerSetLinkDomainsCall(busName, path, index, searched(want.domains)))
+	if all || !slices.Equal(told.domains, want.domains) || !slices.Equal(told.hosts, want.hosts) {
+		c.call(resolve1.ManagerSetLinkDomainsCall(busName, path, index, names(want.domains, want.hosts)))
 	}
 	if all || told.route != want.route {
 		c.call(resolve1.ManagerSetLinkDefaultRouteCall(busName, path, index, want.route))
@@ -163,11 +164,14 @@ func tlsMode(mode netcfg.DNSOverTLS) string {
 	return string(mode)
 }
 
-// searched are domains that are searched, not only claimed.
-func searched(domains []string) bus.Array {
+// names are domains that are searched, and names that are only claimed.
+func names(searched, claimed []string) bus.Array {
 	list := bus.Array{Elem: "(sb)"}
-	for _, d := range domains {
+	for _, d := range searched {
 		list.Items = append(list.Items, bus.Struct{d, false})
+	}
+	for _, d := range claimed {
+		list.Items = append(list.Items, bus.Struct{d, true})
 	}
 	return list
 }

@@ -73,13 +73,15 @@ func usableFallback(fallback []netip.Addr) []netip.Addr {
 // direct returns the file for programs that ask the links' servers themselves,
 // and whether it names a server. The file cannot say which server knows which
 // domain: the servers of split links come last, to be asked when the others do
-// not answer.
+// not answer, and those that are for single hosts only not at all.
 func direct(links []core.LinkDNS, fallback []netip.Addr) (text string, named bool) {
 	var servers, last []netip.Addr
 	for _, l := range links {
-		if l.Split {
+		switch {
+		case l.Split && len(l.DNS.Domains) == 0:
+		case l.Split:
 			last = append(last, l.DNS.Servers...)
-		} else {
+		default:
 			servers = append(servers, l.DNS.Servers...)
 		}
 	}
@@ -110,7 +112,7 @@ func (r *Resolver) proxyConfig() dnsproxy.Config {
 	for _, l := range r.links {
 		c.Scopes = append(c.Scopes, dnsproxy.Scope{
 			Link: l.Link.Name, Servers: servers(l.DNS.Servers), TLS: l.DNS.TLS, Names: l.DNS.Names,
-			Search: l.DNS.Domains, Domains: l.DNS.Domains, Split: l.Split,
+			Search: l.DNS.Domains, Domains: slices.Concat(l.DNS.Domains, l.Hosts), Split: l.Split,
 		})
 	}
 	return c

@@ -33,11 +33,16 @@ const timeFormat = "2006-01-02T15:04:05Z"
 // in full.
 const entryPrefix = "service_"
 
+// kind is the type of the service called id.
+func kind(id string) core.Type {
+	prefix, _, _ := strings.Cut(id, "_")
+	return core.Type(prefix)
+}
+
 // favourites reports whether the type's services say of themselves if they are
 // favourites; those of the others are when they have AutoConnect.
 func favourites(id string) bool {
-	prefix, _, _ := strings.Cut(id, "_")
-	switch core.Type(prefix) {
+	switch kind(id) {
 	case core.Wifi, core.Gadget, core.Bluetooth, core.Cellular:
 		return true
 	}
@@ -68,13 +73,15 @@ func (s *Store) readService(path, id string, data []byte) (core.ServiceSettings,
 			Servers:  r.names("Proxy.Servers"),
 			Excludes: r.names("Proxy.Excludes"),
 		},
-		MDNS:        r.bool("mDNS"),
-		SSID:        r.ssid(),
-		Hidden:      r.bool("Hidden"),
-		Frequency:   r.number("Frequency", 0, maxFreq),
-		Passphrase:  logx.Secret(unescapeC(r.text("Passphrase"))),
-		ConfigFile:  r.text("Config.file"),
-		ConfigEntry: strings.TrimPrefix(r.text("Config.ident"), entryPrefix),
+		MDNS: r.bool("mDNS"),
+
+		SplitRouting: r.bool("SplitRouting"),
+		SSID:         r.ssid(),
+		Hidden:       r.bool("Hidden"),
+		Frequency:    r.number("Frequency", 0, maxFreq),
+		Passphrase:   logx.Secret(unescapeC(r.text("Passphrase"))),
+		ConfigFile:   r.text("Config.file"),
+		ConfigEntry:  strings.TrimPrefix(r.text("Config.ident"), entryPrefix),
 	}
 	if auto, err := file.Bool(id, "AutoConnect"); r.ok(err) {
 		settings.AutoConnect = &auto
@@ -93,6 +100,9 @@ func writeService(file *keyfile.File, id string, s core.ServiceSettings) {
 	if favourites(id) {
 		file.SetBool(id, "Favorite", s.Favorite)
 	}
+	if kind(id) == core.VPN {
+		file.SetBool(id, "SplitRouting", s.SplitRouting)
+	}
 	if s.AutoConnect != nil {
 		file.SetBool(id, "AutoConnect", *s.AutoConnect)
 	} else {
@@ -104,8 +114,10 @@ func writeService(file *keyfile.File, id string, s core.ServiceSettings) {
 	}
 	file.SetString(id, "Modified", modified.Local().Format(timeFormat))
 
-	writeIPv4(file, id, s.IPv4)
-	writeIPv6(file, id, s.IPv6)
+	if kind(id) != core.VPN { // whose addresses are its tunnel's
+		writeIPv4(file, id, s.IPv4)
+		writeIPv6(file, id, s.IPv6)
+	}
 	setText(file, id, "IPv6.DHCP.LastAddress", text(s.LastAddress6))
 	setText(file, id, "IPv6.DHCP.DUID", s.DUID.String())
 
