@@ -445,3 +445,41 @@ func TestCountry(t *testing.T) {
 		}
 	})
 }
+
+// A network that moves from WPA2 to WPA3, all at once or access point by access
+// point, is the same service all the time, and joined by what it offers.
+func TestNetworkLearnsWPA3(t *testing.T) {
+	techtest.Run(t, func(w *techtest.World) {
+		changes := 0
+		w.Changed = func(c core.Change) {
+			if c.Kind == core.ServiceAdded || c.Kind == core.ServiceRemoved {
+				changes++
+			}
+		}
+		r := newRadio(w)
+		a := r.plug("wlan0")
+		before := a.appear(accessPoint("home", -50, "wpa-psk"))
+		s := r.service()
+		learn := func(path bus.ObjectPath, ways ...string) {
+			r.emit(path, properties.InterfaceProperties, "PropertiesChanged", supplicant.InterfaceBSS,
+				bus.Dict{{Key: "RSN", Value: bus.Dict{{Key: "KeyMgmt", Value: ways}}}}, []string{})
+		}
+		wantSame := func(step string) {
+			t.Helper()
+			if now := r.service(); now != s || s.ID() != "wifi_020000000077_686f6d65_managed_psk" || changes != 1 {
+				t.Errorf("%s: %s, %d services came and went", step, now.ID(), changes-1)
+			}
+		}
+		learn(before, "wpa-psk", "sae")
+		wantSame("mixed mode")
+		learn(before, "sae")
+		wantSame("WPA3 alone")
+		learn(before, "wpa-psk")
+		after := a.appear(accessPoint("home", -40, "sae", "ft-sae"))
+		wantSame("a second access point")
+		a.vanish(before)
+		wantSame("the old one switched off")
+		learn(after, "sae", "wpa-psk-sha256")
+		wantSame("mixed again")
+	})
+}
