@@ -3,7 +3,9 @@
 package ipv6
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/netip"
 	"os"
@@ -33,12 +35,16 @@ func (w *world) opaque() (found string) {
 	return found
 }
 
-// Opaque addresses (RFC 7217) say nothing of the hardware, are the same after a
-// restart, other on another network, and the next one when somebody has it.
+// Opaque addresses (RFC 7217) say nothing of the hardware, on a machine that has
+// no state directory before the first of them, and are the next one when somebody
+// has it.
 func TestOpaqueAddresses(t *testing.T) {
 	w := newWorld(t)
 	w.dnsmasq(slaacOnly)
 	must(t, w.machine.WriteFile("/etc/connman/main.conf", opaqueConf))
+	if _, err := os.Stat(w.machine.Path("/var/lib/connman")); !errors.Is(err, fs.ErrNotExist) {
+		t.Fatalf("the machine is not new: %v", err)
+	}
 	w.start()
 	w.waitState("ready")
 	first := w.opaque()

@@ -69,6 +69,7 @@ func (w *world) share() {
 // or alone, keeps it over a restart and gives it back in the end. (RFC 8415,
 // 6.3, 18.2.12 and 21.21)
 func TestPrefixDelegation(t *testing.T) {
+	t.Parallel()
 	const delegated = `prefix delegated .*prefix=(2001:db8:100:(?:[0-9a-f]{0,2}00)?:?:/56) `
 	for name, advertised := range map[string]string{"with an address": managed, "alone": informed} {
 		t.Run(name, func(t *testing.T) {
@@ -223,7 +224,6 @@ func TestRenewalBringsNews(t *testing.T) {
 // The server takes the address back and gives another in the same breath.
 // (RFC 8415, 18.2.10.1)
 func TestServerRenumbers(t *testing.T) {
-	t.Parallel()
 	w := newWorld(t)
 	p := w.kea(soon(stock{first: given1, last: given1}))
 	w.radvd(w.gateway, managed)

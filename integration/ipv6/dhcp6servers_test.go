@@ -145,9 +145,9 @@ func peer(path string) string { return filepath.Join(os.Getenv("CONNMAN_REFERENC
 
 // eachServer runs a test with each server, side by side: leases take their time.
 func eachServer(t *testing.T, test func(w *world, s server)) {
+	t.Parallel()
 	for name, s := range servers {
 		t.Run(name, func(t *testing.T) {
-			t.Parallel()
 			test(newWorld(t), s)
 		})
 	}

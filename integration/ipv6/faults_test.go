@@ -154,6 +154,7 @@ func TestDuplicateAddress(t *testing.T) {
 
 // A new daemon finds the address and connections of the one before in place.
 func TestRestartKeepsAddress(t *testing.T) {
+	t.Parallel()
 	for name, config := range map[string]string{
 		"SLAAC":  slaacOnly,
 		"DHCPv6": "enable-ra\ndhcp-range=2001:db8:1::100,2001:db8:1::1ff,64,1h\n",
@@ -186,6 +187,7 @@ func TestRestartKeepsAddress(t *testing.T) {
 
 // Stateful and stateless, as the flags of the advertisement say.
 func TestDHCPv6(t *testing.T) {
+	t.Parallel()
 	t.Run("stateful", func(t *testing.T) {
 		w := newWorld(t)
 		w.web()

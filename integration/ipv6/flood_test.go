@@ -37,6 +37,7 @@ const (
 // little: the daemon answers meanwhile, the router that was there before stays
 // the first, and what comes after the flood is heard.
 func TestFlood(t *testing.T) {
+	t.Parallel()
 	tests := map[string]func(n uint32) []byte{
 		"one router, always another prefix": func(n uint32) []byte { return advertisement(forger(1), alive, strange(n)) },
 		"always another router":             func(n uint32) []byte { return advertisement(forger(rand.Uint32()), alive, strange(n)) },

@@ -34,6 +34,7 @@ func (w *world) waitShown(lines ...string) {
 // A kernel without IPv6, in all the ways in which that can be: the service
 // lives on IPv4 alone, shows no IPv6, and the log says why.
 func TestKernelWithoutIPv6(t *testing.T) {
+	t.Parallel()
 	for name, switchOff := range map[string]func(*world){
 		"switched off for all links": func(w *world) { w.sysctlSet("net.ipv6.conf.all.disable_ipv6=1") },
 		"started without": func(w *world) { // ipv6.disable=1 leaves no settings

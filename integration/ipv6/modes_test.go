@@ -87,6 +87,7 @@ var gateway = regexp.MustCompile(`, Gateway=[^,]*`)
 // Every way to configure IPv6 with a client; both clients show the same, and
 // with the reference daemon what it gets right.
 func TestModes(t *testing.T) {
+	t.Parallel()
 	for _, m := range []lab.Manager{lab.Ours(), lab.Reference()} {
 		t.Run(m.Name, func(t *testing.T) {
 			w := newWorld(t)

@@ -22,6 +22,7 @@ func (w *world) provision(lines string) {
 // configuration is the same; what it puts into use is sometimes of the file
 // before.
 func TestProvisioning(t *testing.T) {
+	t.Parallel()
 	const auto = "[ Method=auto, Address=" + slaac + ", PrefixLength=64, Gateway=GATEWAY, Privacy=PRIVACY ]"
 	steps := []struct{ file, inUse, configured string }{
 		{"IPv6=off\n", "[  ]", "[ Method=off ]"},

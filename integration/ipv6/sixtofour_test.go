@@ -87,6 +87,7 @@ func (w *world) relay() {
 // Internet through a tunnel, until a router speaks up. (RFC 3056, 5)
 func TestSixToFour(t *testing.T) {
 	if os.Getenv(inGuest) == "" {
+		t.Parallel()
 		runInGuest(t, "sit", "veth", "bridge")
 		return
 	}

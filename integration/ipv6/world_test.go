@@ -58,9 +58,11 @@ type world struct {
 }
 
 // newWorld builds a machine whose cable is plugged in and whose daemon does not
-// run yet. The switch is the first router's host.
+// run yet. The switch is the first router's host. Worlds have nothing in common
+// and their tests wait most of the time, so they run side by side.
 func newWorld(t *testing.T) *world {
 	t.Helper()
+	t.Parallel()
 	w := &world{t: t, lab: lab.ForTest(t)}
 	var err error
 	w.machine, err = w.lab.Host("machine")
