@@ -2,6 +2,7 @@ package busapi
 
 import (
 	"log/slog"
+	"strings"
 
 	"net.connman/pkg/api/vpn"
 	"net.connman/pkg/bus"
@@ -39,7 +40,26 @@ func New(conn *bus.Conn, log *slog.Logger, m *core.Manager, importer Importer, o
 		return nil, err
 	}
 	conn.BeforeFlush(a.announce)
+	a.followSplitRouting()
 	return a, nil
+}
+
+// followSplitRouting takes over what users tell connmand, whose services have the
+// same property.
+func (a *API) followSplitRouting() {
+	const prefix = "/net/connman/service/vpn_"
+	a.conn.Subscribe(bus.Match{
+		Sender: "net.connman", Interface: "net.connman.Service", Member: "PropertyChanged", Arg0: vpn.ConnectionSplitRouting,
+	}, func(s bus.ReceivedSignal) {
+		id, ours := strings.CutPrefix(string(s.Path), prefix)
+		if c := a.core.Connection(id); ours && c != nil && len(s.Args) == 2 {
+			if v, ok := s.Args[1].(bus.Variant); ok {
+				if on, ok := v.Value.(bool); ok {
+					c.FollowSplitRouting(on)
+				}
+			}
+		}
+	})
 }
 
 // heard has every call of an interface noticed.

@@ -110,7 +110,7 @@ func (a *attempt) up(t Tunnel) {
 	if c.state == Ready {
 		c.setState(Configuration, "configured anew")
 	}
-	c.tunnel, c.index = &t, t.Index
+	c.setTunnel(&t, t.Index)
 	c.refused, c.lastUp = 0, c.m.loop.Now()
 	a.remember()
 	for _, property := range []string{PropIndex, PropIPv4, PropIPv6, PropNameservers, PropDomain, PropServerRoutes, PropMTU, PropPAC} {
@@ -141,7 +141,8 @@ func (a *attempt) ended(e Ended) {
 		delete(c.m.ending, c.id)
 	}
 	was := c.state
-	c.attempt, c.tunnel, c.index = nil, nil, -1
+	c.attempt = nil
+	c.setTunnel(nil, -1)
 	err := a.outcome(e)
 	if err != nil && !a.stopping {
 		c.m.log.Warn("VPN ended", "id", c.id, "err", err)

@@ -69,8 +69,18 @@ func (c *Connection) Index() int { return c.index }
 // Immutable reports whether a provisioning file made the connection.
 func (c *Connection) Immutable() bool { return c.spec != nil }
 
-// SplitRouting reports whether only the routes lead into the tunnel.
-func (c *Connection) SplitRouting() bool { return c.split }
+// SplitRouting reports whether only the routes lead into the tunnel: because it
+// was set, or because nothing else passes.
+func (c *Connection) SplitRouting() bool { return c.split || c.tunnel != nil && c.tunnel.Split }
+
+// setTunnel says what tunnel there is, nil if there is none.
+func (c *Connection) setTunnel(t *Tunnel, index int) {
+	split := c.SplitRouting()
+	c.tunnel, c.index = t, index
+	if c.SplitRouting() != split {
+		c.m.changes.property(c, PropSplitRouting)
+	}
+}
 
 // Tunnel is how the link should be configured; all of it is zero while there is
 // no tunnel.

@@ -119,8 +119,8 @@ type Tunnel struct {
 	DNS        netcfg.DNSConfig // servers and domains
 	PAC        string           // URL of a proxy configuration, "" if none
 	Routes     []Route          // ServerRoutes
-	// Split says that only the Routes pass the tunnel: SplitRouting, unless the
-	// user has said what that should be.
+	// Split says that nothing but the Routes passes the tunnel: the connection has
+	// SplitRouting, whether that was set or not.
 	Split bool
 	MTU   int // 0: the link's own
 }

@@ -179,8 +179,15 @@ func assign[T ~string](to map[string]T, key string, value T) {
 	}
 }
 
-// SetSplitRouting says whether only the routes lead into the tunnel. It may be
-// said of provisioned connections too: it is connmand's to decide.
+// FollowSplitRouting takes over what connmand has decided, for whose service the
+// user may have said it. So it goes for provisioned connections, too.
+func (c *Connection) FollowSplitRouting(on bool) {
+	if on != c.SplitRouting() && c.SetSplitRouting(on) {
+		c.keep()
+	}
+}
+
+// SetSplitRouting says whether only the routes lead into the tunnel.
 func (c *Connection) SetSplitRouting(on bool) (changed bool) {
 	if c.split == on {
 		return false

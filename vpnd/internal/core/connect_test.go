@@ -1,0 +1,232 @@
+package core
+
+import (
+	"errors"
+	"net/netip"
+	"slices"
+	"testing"
+	"time"
+
+	"net.connman/pkg/netcfg"
+)
+
+var tunnel = Tunnel{
+	Index:  7,
+	IPv4:   Address{Prefix: netip.MustParsePrefix("10.8.0.2/24"), Gateway: netip.MustParseAddr("192.0.2.1")},
+	DNS:    netcfg.DNSConfig{Servers: []netip.Addr{netip.MustParseAddr("10.8.0.1")}, Domains: []string{"inside.test"}},
+	Routes: []Route{{Dst: netip.MustParsePrefix("10.9.0.0/16")}},
+}
+
+// news is what clients are told when a tunnel comes up.
+var news = []string{"Index", "IPv4", "IPv6", "Nameservers", "Domain", "ServerRoutes", "MTU", "PAC", "ready"}
+
+func TestConnect(t *testing.T) {
+	run(t, nil, func(w *world) {
+		c := w.create(Description{Domain: "outside.test"})
+		reply := w.connect(c)
+		w.expect("configuration")
+		if reply.times != 0 {
+			t.Error("Connect is answered before the tunnel is up")
+		}
+		w.do(func() { w.provider.last().report(Up{tunnel}) })
+		w.expect(news...)
+		reply.is(t, nil)
+		if c.Index() != 7 || c.Domain() != "inside.test" || len(c.Tunnel().Routes) != 1 {
+			t.Errorf("the tunnel is not shown: %d, %s", c.Index(), c.Domain())
+		}
+		w.connect(c).is(t, ErrAlreadyConnected)
+
+		w.do(func() { w.provider.last().report(Reconnecting{}) })
+		w.expect("configuration")
+		w.connect(c).is(t, ErrInProgress)
+		w.do(func() { w.provider.last().report(Up{tunnel}) })
+		w.expect(news...)
+		w.do(func() { w.provider.last().report(Up{tunnel}) })
+		w.expect(append([]string{"configuration"}, news...)...)
+
+		w.do(c.Disconnect)
+		w.expect("disconnect", "idle")
+		if c.Index() != -1 || c.Domain() != "outside.test" || c.Tunnel().Index != 0 {
+			t.Error("the tunnel is shown when it is gone")
+		}
+		w.do(c.Disconnect)
+		w.expect()
+		w.connect(c)
+		w.expect("configuration")
+	})
+}
+
+// How a tunnel ends decides the state and what whoever connects is told.
+func TestEnded(t *testing.T) {
+	boom := errors.New("boom")
+	for name, tt := range map[string]struct {
+		ended  Ended
+		wasUp  bool
+		states []string
+		err    error
+	}{
+		"unreachable":     {Ended{ConnectFailed, boom}, false, []string{"failure"}, boom},
+		"unreachable, up": {Ended{ConnectFailed, boom}, true, []string{"disconnect", "idle"}, nil},
+		"wrong password":  {Ended{AuthFailed, boom}, false, []string{"failure"}, ErrPermissionDenied},
+		"not let in":      {Ended{LoginFailed, boom}, false, []string{"failure"}, ErrPermissionDenied},
+		"password, up":    {Ended{AuthFailed, boom}, true, []string{"failure"}, nil},
+		"closed":          {Ended{Stopped, nil}, false, []string{"disconnect", "idle"}, ErrAborted},
+		"closed, up":      {Ended{Stopped, nil}, true, []string{"disconnect", "idle"}, nil},
+		"user canceled":   {Ended{ConnectFailed, ErrCanceled}, false, []string{"disconnect", "idle"}, ErrCanceled},
+		"nobody answered": {Ended{ConnectFailed, ErrTimeout}, false, []string{"disconnect", "idle"}, ErrTimeout},
+		"no agent":        {Ended{ConnectFailed, ErrNoAgent}, false, []string{"failure"}, ErrNoAgent},
+	} {
+		t.Run(name, func(t *testing.T) {
+			run(t, nil, func(w *world) {
+				c := w.create(Description{})
+				reply := w.connect(c)
+				if tt.wasUp {
+					w.do(func() { w.provider.last().report(Up{tunnel}) })
+				}
+				w.changes()
+				w.do(func() { w.provider.last().report(tt.ended) })
+				w.expect(tt.states...)
+				reply.is(t, tt.err)
+
+				again := w.connect(c) // also from failure
+				w.do(func() { w.provider.last().report(Up{tunnel}) })
+				again.is(t, nil)
+			})
+		})
+	}
+}
+
+func TestDisconnectWhileConnecting(t *testing.T) {
+	run(t, nil, func(w *world) {
+		w.provider.stopsSlow = true
+		c := w.create(Description{})
+		reply := w.connect(c)
+		w.do(c.Disconnect)
+		w.expect("configuration", "disconnect")
+		reply.is(t, ErrAborted)
+		w.connect(c).is(t, ErrInProgress)
+		w.do(func() { w.provider.last().report(Up{tunnel}) }) // it was faster than Stop
+		w.expect()
+		w.do(func() { w.provider.last().report(Ended{ConnectFailed, errors.New("killed")}) })
+		w.expect("idle")
+	})
+}
+
+func TestRefusesToConnect(t *testing.T) {
+	run(t, nil, func(w *world) {
+		c := w.create(Description{Values: []Value{{"Scripted.Port", "0"}}})
+		w.connect(c).is(t, ErrInvalidArguments)
+		w.provider.missing = errors.New("the program is not installed")
+		w.connect(c).is(t, ErrNotSupported)
+		w.expect()
+	})
+}
+
+// What is removed is gone at once for clients, but its tunnel must have ended
+// before another of its name is made.
+func TestRemoveWhileUp(t *testing.T) {
+	run(t, nil, func(w *world) {
+		w.provider.stopsSlow = true
+		c := w.create(Description{})
+		w.connect(c)
+		old := w.provider.last()
+		w.do(func() { old.report(Up{tunnel}) })
+		w.changes()
+		w.do(func() {
+			if err := w.m.Remove(c.id); err != nil {
+				t.Error(err)
+			}
+		})
+		if got := w.changes(); got[0] != "removed vpn_test" || !old.stopped || len(w.store.saved) != 0 {
+			t.Errorf("told %q, stopped %v, kept %v", got, old.stopped, w.store.saved)
+		}
+		again := w.create(Description{})
+		w.connect(again).is(t, ErrInProgress)
+		if !w.m.Busy() {
+			t.Error("a tunnel ends, and the daemon is idle")
+		}
+		w.do(func() { old.report(Ended{}) })
+		w.changes()
+		w.connect(again)
+		w.expect("configuration")
+	})
+}
+
+func TestStop(t *testing.T) {
+	run(t, nil, func(w *world) {
+		w.provider.stopsSlow = true
+		w.connect(w.create(Description{}))
+		stopped := 0
+		w.do(func() {
+			_ = w.m.RegisterAgent(AgentID{":1.1", "/a"})
+			w.m.Stop(func() { stopped++ })
+		})
+		if stopped != 0 || !w.provider.last().stopped || !slices.Equal(w.agents.released, []string{":1.1"}) {
+			t.Errorf("stopped %d, released %v", stopped, w.agents.released)
+		}
+		w.do(func() { w.provider.last().report(Ended{}) })
+		if stopped != 1 {
+			t.Errorf("stopped %d times", stopped)
+		}
+		w.connect(w.m.Connections()[0]).is(t, ErrAborted)
+	})
+}
+
+// Refusals soon after a success don't speak against the credentials.
+func TestAuthErrorLimit(t *testing.T) {
+	for name, tt := range map[string]struct {
+		limit   string
+		success bool
+		after   time.Duration
+		want    []int // Refused of the attempts
+	}{
+		"never connected":  {"", false, 0, []int{0, 1, 2, 3}},
+		"default":          {"", true, 0, []int{0, 0, 2, 3}},
+		"more":             {"2", true, 0, []int{0, 0, 0, 3}},
+		"none":             {"0", true, 0, []int{0, 1, 2, 3}},
+		"success long ago": {"2", true, time.Hour + time.Second, []int{0, 1, 2, 3}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			run(t, nil, func(w *world) {
+				c := w.create(Description{Values: []Value{{PropAuthErrorLimit, ""}}})
+				if tt.limit != "" {
+					w.do(func() { _ = c.Change(func() (bool, error) { return c.SetText(PropAuthErrorLimit, tt.limit) }) })
+				}
+				if tt.success {
+					w.connect(c)
+					w.do(func() { w.provider.last().report(Up{tunnel}) })
+					w.do(c.Disconnect)
+					time.Sleep(tt.after)
+				}
+				var got []int
+				for range tt.want {
+					w.connect(c)
+					got = append(got, w.provider.last().req.Refused)
+					w.do(func() { w.provider.last().report(Ended{AuthFailed, errors.New("no")}) })
+				}
+				if !slices.Equal(got, tt.want) {
+					t.Errorf("Refused is %v, want %v", got, tt.want)
+				}
+				// Whoever changes a setting wants another try.
+				w.do(func() { _ = c.Change(func() (bool, error) { return c.SetText("Scripted.User", "other") }) })
+				w.connect(c)
+				if n := w.provider.last().req.Refused; n != 0 {
+					t.Errorf("Refused is %d after a change", n)
+				}
+			})
+		})
+	}
+}
+
+func TestTooManyServerRoutes(t *testing.T) {
+	run(t, nil, func(w *world) {
+		c := w.create(Description{})
+		w.connect(c)
+		up := tunnel
+		up.Routes = slices.Repeat(tunnel.Routes, 10*MaxRoutes)
+		w.do(func() { w.provider.last().report(Up{up}) })
+		if n := len(c.Tunnel().Routes); n != MaxRoutes {
+			t.Errorf("%d routes", n)
+		}
+	})
+}
