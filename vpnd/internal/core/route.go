@@ -28,7 +28,7 @@ func ParseRoute(family int, network, mask, gateway string) (Route, error) {
 		return Route{}, err
 	}
 	dst, err := address.Prefix(bits)
-	if err != nil || address.IsMulticast() || address.IsLoopback() {
+	if err != nil || dst.Addr().IsMulticast() || dst.Addr().IsLoopback() {
 		return Route{}, errors.New("there is no route to such a network")
 	}
 	r := Route{Dst: dst}
