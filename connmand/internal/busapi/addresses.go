@@ -16,12 +16,14 @@ func ethernetDict(s *core.Service) bus.Dict {
 	if device.Link.Index == 0 { // a VPN without a tunnel
 		return bus.Dict{{Key: connman.EthernetMethod, Value: "auto"}}
 	}
-	return bus.Dict{
+	d := bus.Dict{
 		{Key: connman.EthernetMethod, Value: "auto"},
 		{Key: connman.EthernetInterface, Value: device.Link.Name},
-		{Key: connman.EthernetAddress, Value: hardwareText(device.Link.Addr)},
-		{Key: connman.EthernetMTU, Value: uint16(min(device.MTU, 0xffff))},
 	}
+	if device.Link.Addr != "" { // tunnels have none
+		d = append(d, bus.Entry{Key: connman.EthernetAddress, Value: hardwareText(device.Link.Addr)})
+	}
+	return append(d, bus.Entry{Key: connman.EthernetMTU, Value: uint16(min(device.MTU, 0xffff))})
 }
 
 func ipv4Dict(s *core.Service) bus.Dict {

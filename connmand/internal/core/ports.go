@@ -38,7 +38,7 @@ type Links interface {
 	// the place of the one there was (RFC 3056); done hears which, unless close
 	// comes before. close takes it away.
 	Open6to4(local netip.Addr, done func(Link, error)) (close func())
-	// SetUp brings the link administratively up or down.
+	// SetUp brings the link administratively up or down; done may be nil.
 	SetUp(index int, up bool, done func(error))
 }
 

@@ -51,6 +51,10 @@ func (m *Manager) endTurn() {
 		m.followDefault()
 		m.followUplink()
 	}
+	if m.settle.servers {
+		m.settle.servers = false
+		m.reapply()
+	}
 	if m.settle.dns && m.settle.dnsPause == nil {
 		m.settle.dns = false
 		m.setDNS()

@@ -137,10 +137,6 @@ func (m *Manager) followShield() {
 		m.settle.shielded = up
 		m.settle.dns, m.settle.servers = true, true
 	}
-	if m.settle.servers {
-		m.settle.servers = false
-		m.reapply()
-	}
 	if refuse != m.settle.refuses || m.settle.vpnsKnown {
 		m.settle.refuses, m.settle.vpnsKnown = refuse, false
 		var config netcfg.LinkConfig
@@ -203,6 +199,14 @@ func (s *Service) wayTo(a netip.Addr) (r netcfg.Route, ok bool) {
 	return r, true
 }
 
+// takes reports whether a route to the destination belongs on the tunnel's link:
+// the way to the server does not, and the default route is the order's business.
+func (v *vpn) takes(dst netip.Prefix) bool {
+	w := v.s.m.wishes[v.s.id]
+	toServer := w != nil && dst.IsSingleIP() && slices.Contains(w.servers, dst.Addr())
+	return v.tunnel.end(dst.Addr()).Addr.Prefix.IsValid() && !wide(dst) && !toServer
+}
+
 // wide reports whether a destination is everything or half of it, which stands
 // for everything where a server wants the default route without replacing it.
 func wide(p netip.Prefix) bool { return p.Bits() <= 1 }
@@ -217,20 +221,16 @@ func (v *vpn) config(has carries) (c netcfg.LinkConfig) {
 	index := t.Link.Index
 	v.addEnd(&c, t.IPv4, has.ipv4, 0, lowPriority(index), 0)
 	v.addEnd(&c, t.IPv6, has.ipv6, highPriority6(index), lowPriority(index), metricOnLink)
-	var servers []netip.Addr
-	if w := v.s.m.wishes[v.s.id]; w != nil {
-		servers = w.servers
-	}
 	inner := slices.Clone(t.Routes)
 	for _, server := range v.s.assignedServers() {
 		inner = append(inner, netcfg.Route{Dst: netip.PrefixFrom(server, server.BitLen())})
 	}
 	known := make(map[netcfg.Route]bool, len(inner))
 	for _, r := range inner {
-		end := t.end(r.Dst.Addr())
-		if !t.has(r.Dst.Addr()) || wide(r.Dst) || r.Dst.IsSingleIP() && slices.Contains(servers, r.Dst.Addr()) {
+		if !v.takes(r.Dst) {
 			continue
 		}
+		end := t.end(r.Dst.Addr())
 		if !end.reaches(r.Gateway) {
 			r.Gateway = netip.Addr{}
 		}

@@ -35,9 +35,6 @@ type Tunnel struct {
 	Routes []netcfg.Route
 }
 
-// has reports whether addresses of a's family are reached through the tunnel.
-func (t *Tunnel) has(a netip.Addr) bool { return t.end(a).Addr.Prefix.IsValid() }
-
 // end is the tunnel's end of a's family.
 func (t *Tunnel) end(a netip.Addr) TunnelEnd {
 	if a.Is4() {
@@ -132,24 +129,36 @@ func (v *vpn) open(t *Tunnel) {
 	if !s.state.Connecting() && !s.state.Connected() {
 		return // it is being left
 	}
-	old := v.tunnel
+	v.mark(t)
 	v.tunnel, v.link = t, t.Link
-	s.ipv4.config = t.IPv4.config()
-	s.ipv6.shown = t.IPv6.config()
+	s.ipv4.config, s.ipv6.shown = t.IPv4.config(), t.IPv6.config()
 	s.ipv4.setMethod(s.ipv4.wanted())
-	s.mark(PropIPv6Configuration)
-	if s.state.Connected() {
-		s.mark(PropIPv4)
-		s.mark(PropIPv6)
-	}
-	if old == nil || !old.DNS.Equal(t.DNS) {
-		s.mark(PropDomains)
-		if s.state.Connected() {
-			s.mark(PropNameservers)
-		}
-		s.m.settle.dns = true
-	}
 	v.configure(t)
+}
+
+// mark notes what a new tunnel changes. Of what is in use only while connected
+// users hear then.
+func (v *vpn) mark(t *Tunnel) {
+	s, connected := v.s, v.s.state.Connected()
+	var old Tunnel
+	if v.tunnel != nil {
+		old = *v.tunnel
+	}
+	note := func(differs, inUse bool, p ...Property) {
+		if differs && (connected || !inUse) {
+			for _, p := range p {
+				s.mark(p)
+			}
+		}
+	}
+	note(old.IPv4 != t.IPv4, true, PropIPv4, PropIPv4Configuration)
+	note(old.IPv6 != t.IPv6, true, PropIPv6)
+	note(old.IPv6 != t.IPv6 || v.tunnel == nil, false, PropIPv6Configuration)
+	note(old.Link != t.Link || old.LinkMTU != t.LinkMTU, false, PropEthernet)
+	note(!slices.Equal(old.DNS.Servers, t.DNS.Servers), true, PropNameservers)
+	note(!slices.Equal(old.DNS.Domains, t.DNS.Domains), false, PropDomains)
+	note(old.PAC != t.PAC, true, PropProxy)
+	s.m.settle.dns = true
 }
 
 // device describes the tunnel as a device.
@@ -212,6 +221,9 @@ func (v *vpn) configured(t *Tunnel, err error) {
 func (v *vpn) settle(state *State, end TunnelEnd, family string) {
 	switch has := end.Addr.Prefix.IsValid(); {
 	case has && *state != Online:
+		if *state == Idle {
+			v.s.setFamilyState(state, Configuration, family, "in the tunnel now")
+		}
 		v.s.setFamilyState(state, Ready, family, "tunnel open")
 	case !has && state.Connected():
 		v.s.setFamilyState(state, Disconnect, family, "not in the tunnel")
@@ -294,7 +306,7 @@ func (s *Service) setSplit(on bool) {
 // splittable reports whether something is routed into the VPN, so that it is of
 // use without the default route.
 func (v *vpn) splittable() bool {
-	return v.tunnel != nil && slices.ContainsFunc(v.tunnel.Routes, func(r netcfg.Route) bool { return !wide(r.Dst) })
+	return v.tunnel != nil && slices.ContainsFunc(v.tunnel.Routes, func(r netcfg.Route) bool { return v.takes(r.Dst) })
 }
 
 // uplink is the service that carries tunnels: the first one that is none.

@@ -302,7 +302,11 @@ func (f *fakeLinks) Open6to4(local netip.Addr, done func(Link, error)) func() {
 // tunnelIndex is the tunnel's interface index.
 const tunnelIndex = 99
 
-func (f *fakeLinks) SetUp(_ int, _ bool, done func(error)) { done(nil) }
+func (f *fakeLinks) SetUp(_ int, _ bool, done func(error)) {
+	if done != nil {
+		done(nil)
+	}
+}
 
 type fakeDHCP struct {
 	req     DHCPRequest
