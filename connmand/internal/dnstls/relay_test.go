@@ -165,9 +165,9 @@ func TestRelay(t *testing.T) {
 // TestMissingProgram: streams end, and the log says why, once.
 func TestMissingProgram(t *testing.T) {
 	r, log := newRelay(t, "/nonexistent/"+Program)
-	for i := range 3 {
-		if text, err := carry(t, r, peer); text != "" || i == 0 && err != nil {
-			t.Errorf("%q, %v", text, err)
+	for range 3 {
+		if text, _ := carry(t, r, peer); text != "" { // the error depends on which is faster
+			t.Errorf("%q", text)
 		}
 		r.ended.Wait()
 		r.mu.Lock()
