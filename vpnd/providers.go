@@ -1,18 +1,69 @@
 package main
 
 import (
+	"errors"
+	"os"
+	"path/filepath"
+
 	"net.connman/vpnd/internal/config"
 	"net.connman/vpnd/internal/core"
+	"net.connman/vpnd/internal/provider/openconnect"
+	"net.connman/vpnd/internal/provider/openvpn"
+	"net.connman/vpnd/internal/provider/vpnc"
+	"net.connman/vpnd/internal/provider/vpncscript"
 	"net.connman/vpnd/internal/provider/wireguard"
+	"net.connman/vpnd/internal/task"
+	"net.connman/vpnd/internal/tun"
 )
 
 // types are the types of VPN, for the files that configure one of them.
 var types = []string{"openvpn", "l2tp", "pptp", "vpnc", "openconnect", "wireguard"}
 
+const (
+	// taskDir has a directory for each program that runs.
+	taskDir = "/run/connman-vpn"
+	// notifyProgram is what the programs run as their script.
+	notifyProgram = "connman-vpn-notify"
+)
+
+// libexecDir has the programs that only others start; set by the build.
+var libexecDir = "/usr/libexec/connman"
+
 // providers makes the providers, one for each type. What they need besides the
 // loop and the log is made here, too.
 func (d *daemon) providers(cfg config.Config) []core.Provider {
+	tasks := task.New(d.loop, d.conn, d.log, taskDir, notifyPath())
+	d.onClose(tasks.Close)
+	scripted := func(typ string) vpncscript.Config {
+		return vpncscript.Config{Loop: d.loop, Log: d.log, Tasks: tasks, Identity: cfg.Identity(typ)}
+	}
+	wg := wireguard.New(d.loop, d.log)
+	d.starters = append(d.starters, wg.Start)
 	return []core.Provider{
-		wireguard.New(d.loop, d.log),
+		openvpn.New(d.loop, d.log, tasks, cfg.Identity("openvpn")),
+		vpnc.New(scripted("vpnc")),
+		openconnect.New(scripted("openconnect")),
+		wg,
+	}
+}
+
+// notifyPath is where the script is: where it was installed or, before that,
+// beside this program.
+func notifyPath() string {
+	installed := filepath.Join(libexecDir, notifyProgram)
+	if _, err := os.Stat(installed); err == nil {
+		return installed
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return installed
+	}
+	return filepath.Join(filepath.Dir(self), notifyProgram)
+}
+
+// clean takes away what an earlier run of the daemon, which was killed, has left.
+func (d *daemon) clean() {
+	if err := errors.Join(task.Clean(taskDir), tun.Clean()); err != nil {
+		d.log.Warn("an earlier run may have left something", "why", err)
 	}
 }

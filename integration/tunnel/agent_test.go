@@ -1,0 +1,82 @@
+//go:build netns || vm
+
+package tunnel
+
+import (
+	"sync"
+
+	"github.com/godbus/dbus/v5"
+)
+
+const agentPath = dbus.ObjectPath("/agent")
+
+// agent answers questions as the test wants.
+type agent struct {
+	mu      sync.Mutex
+	answers []map[string]string // one for each question; the last one stays
+	asked   []map[string]map[string]dbus.Variant
+	errors  []string
+}
+
+func newAgent(w *world) *agent {
+	a := &agent{}
+	must(w.t, w.conn.Export(a, agentPath, vpnName+".Agent"))
+	w.register()
+	return a
+}
+
+// register makes the agent known, also to a daemon that was restarted.
+func (w *world) register() {
+	w.t.Helper()
+	must(w.t, w.call(managerPath, "Manager.RegisterAgent", agentPath).Err)
+}
+
+// will has the agent give these answers, one after the other.
+func (a *agent) will(answers ...map[string]string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.answers, a.asked, a.errors = answers, nil, nil
+}
+
+// questions are what was asked since will.
+func (a *agent) questions() []map[string]map[string]dbus.Variant {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.asked
+}
+
+// RequestInput is net.connman.vpn.Agent's.
+func (a *agent) RequestInput(_ dbus.ObjectPath, fields map[string]map[string]dbus.Variant) (map[string]dbus.Variant, *dbus.Error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.asked = append(a.asked, fields)
+	if len(a.answers) == 0 {
+		return nil, dbus.NewError(vpnName+".Agent.Error.Canceled", nil)
+	}
+	answer := make(map[string]dbus.Variant)
+	for key, value := range a.answers[0] {
+		if key == "SaveCredentials" {
+			answer[key] = dbus.MakeVariant(value == "true")
+		} else {
+			answer[key] = dbus.MakeVariant(value)
+		}
+	}
+	if len(a.answers) > 1 {
+		a.answers = a.answers[1:]
+	}
+	return answer, nil
+}
+
+// ReportError is net.connman.vpn.Agent's: the user does not want to try again.
+func (a *agent) ReportError(_ dbus.ObjectPath, reason string) *dbus.Error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.errors = append(a.errors, reason)
+	return nil
+}
+
+// Cancel is net.connman.vpn.Agent's.
+func (a *agent) Cancel() *dbus.Error { return nil }
+
+// Release is net.connman.vpn.Agent's.
+func (a *agent) Release() *dbus.Error { return nil }

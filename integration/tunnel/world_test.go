@@ -1,0 +1,246 @@
+//go:build netns || vm
+
+package tunnel
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/godbus/dbus/v5"
+	"github.com/vishvananda/netlink"
+	"go.uber.org/goleak"
+	"net.connman/integration/lab"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// patience is how long anything may take before it counts as failed.
+const patience = 60 * time.Second
+
+const (
+	vpnName     = "net.connman.vpn"
+	serverIP    = "10.98.0.1"
+	machineIP   = "10.98.0.2"
+	managerPath = dbus.ObjectPath("/")
+)
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// world is a machine with connman-vpnd and a server.
+type world struct {
+	t       testing.TB
+	lab     *lab.Lab
+	machine *lab.Host
+	server  *lab.Host
+	bus     *lab.Bus
+	conn    *dbus.Conn
+	daemon  *lab.Process
+	agent   *agent
+}
+
+// newWorld builds the hosts and starts the daemon, with an agent registered.
+func newWorld(t testing.TB) *world {
+	t.Helper()
+	w := &world{t: t, lab: lab.ForTest(t)}
+	var err error
+	w.machine, err = w.lab.Host("machine")
+	must(t, err)
+	w.server, err = w.lab.Host("server")
+	must(t, err)
+	near, far, err := w.lab.Cable(w.machine, "eth0", nil, w.server, "eth0")
+	must(t, err)
+	must(t, near.AddAddr(machineIP+"/24"))
+	must(t, far.AddAddr(serverIP+"/24"))
+	must(t, near.Up())
+	must(t, far.Up())
+	w.bus, err = w.machine.StartBus()
+	must(t, err)
+	w.conn, err = w.bus.Connect()
+	must(t, err)
+	t.Cleanup(func() { w.conn.Close() })
+	w.start()
+	w.agent = newAgent(w)
+	return w
+}
+
+// start runs the daemon until the test ends, or stop.
+func (w *world) start() {
+	w.t.Helper()
+	cmd := exec.Command(filepath.Join(os.Getenv("CONNMAN_BIN"), "connman-vpnd"), "-n", "-d")
+	cmd.Env = append(os.Environ(), "DBUS_SYSTEM_BUS_ADDRESS="+w.bus.Address)
+	var err error
+	w.daemon, err = w.machine.Start(cmd)
+	must(w.t, err)
+	w.await(true)
+}
+
+// await waits until the daemon has its name, or has it no more.
+func (w *world) await(owned bool) {
+	w.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	must(w.t, w.bus.WaitName(ctx, vpnName, owned))
+}
+
+func (w *world) call(path dbus.ObjectPath, method string, args ...any) *dbus.Call {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	return w.conn.Object(vpnName, path).CallWithContext(ctx, vpnName+"."+method, 0, args...)
+}
+
+// create makes a connection of the server's.
+func (w *world) create(typ string, settings map[string]string) dbus.ObjectPath {
+	w.t.Helper()
+	all := map[string]dbus.Variant{
+		"Type": dbus.MakeVariant(typ), "Name": dbus.MakeVariant("test"),
+		"Host": dbus.MakeVariant(serverIP), "Domain": dbus.MakeVariant("corp.test"),
+	}
+	for key, value := range settings {
+		all[key] = dbus.MakeVariant(value)
+	}
+	var path dbus.ObjectPath
+	must(w.t, w.call(managerPath, "Manager.Create", all).Store(&path))
+	return path
+}
+
+// connect connects, and waits until the tunnel is up or is not.
+func (w *world) connect(path dbus.ObjectPath) error {
+	return w.call(path, "Connection.Connect").Err
+}
+
+// properties are a connection's.
+func (w *world) properties(path dbus.ObjectPath) map[string]dbus.Variant {
+	w.t.Helper()
+	var p map[string]dbus.Variant
+	must(w.t, w.call(path, "Connection.GetProperties").Store(&p))
+	return p
+}
+
+// untilState waits until a connection is in a state.
+func (w *world) untilState(path dbus.ObjectPath, state string) {
+	w.t.Helper()
+	must(w.t, lab.Eventually(patience, func() error {
+		if now := w.properties(path)["State"].Value(); now != state {
+			return fmt.Errorf("the connection is %v, want %s", now, state)
+		}
+		return nil
+	}))
+}
+
+// configure does what connmand would: it gives the tunnel's link its address.
+func (w *world) configure(path dbus.ObjectPath) {
+	w.t.Helper()
+	p := w.properties(path)
+	link, err := w.machine.Netlink.LinkByIndex(int(p["Index"].Value().(int32)))
+	must(w.t, err)
+	four := p["IPv4"].Value().(map[string]dbus.Variant)
+	addr, err := netlink.ParseAddr(four["Address"].Value().(string) + "/32")
+	must(w.t, err)
+	must(w.t, w.machine.Netlink.AddrReplace(link, addr))
+}
+
+// route sends what is for a network through the tunnel.
+func (w *world) route(path dbus.ObjectPath, network string) {
+	w.t.Helper()
+	_, dst, err := net.ParseCIDR(network)
+	must(w.t, err)
+	must(w.t, w.machine.Netlink.RouteReplace(&netlink.Route{
+		LinkIndex: int(w.properties(path)["Index"].Value().(int32)), Dst: dst, Scope: netlink.SCOPE_LINK,
+	}))
+}
+
+// passes sends a datagram to an echo on the server's side of the tunnel and waits
+// for it to come back.
+func (w *world) passes(to string) {
+	w.t.Helper()
+	out, err := w.machine.Output(exec.Command("ping", "-n", "-c", "3", "-i", "0.2", "-W", "10", to))
+	if err != nil {
+		w.t.Fatalf("nothing passes the tunnel: %v\n%s", err, out)
+	}
+}
+
+// leavesNothing waits until no link of a tunnel, no child and no file of a task
+// is left.
+func (w *world) leavesNothing(programs ...string) {
+	w.t.Helper()
+	must(w.t, lab.Eventually(patience, func() error {
+		links, err := w.machine.Netlink.LinkList()
+		if err != nil {
+			return err
+		}
+		for _, l := range links {
+			if name := l.Attrs().Name; name != "lo" && name != "eth0" {
+				return fmt.Errorf("the link %s is left", name)
+			}
+		}
+		if left, err := os.ReadDir(w.machine.Path("/run/connman-vpn")); err == nil && len(left) > 0 {
+			return fmt.Errorf("%s is left", left[0].Name())
+		}
+		return w.noneRuns(programs)
+	}))
+}
+
+// noneRuns looks for programs in the machine's network.
+func (w *world) noneRuns(programs []string) error {
+	here, err := w.machine.Output(exec.Command("readlink", "/proc/self/ns/net"))
+	if err != nil {
+		return err
+	}
+	all, err := filepath.Glob("/proc/[0-9]*/comm")
+	if err != nil {
+		return err
+	}
+	for _, path := range all {
+		name, err := os.ReadFile(path)
+		if err != nil {
+			continue // it has ended
+		}
+		there, err := os.Readlink(filepath.Join(filepath.Dir(path), "ns/net"))
+		if err != nil || there != strings.TrimSpace(string(here)) {
+			continue
+		}
+		for _, p := range programs {
+			if strings.TrimSpace(string(name)) == p {
+				return fmt.Errorf("%s still runs", p)
+			}
+		}
+	}
+	return nil
+}
+
+// secretsKept fails if a secret is in any program's arguments or environment, in
+// the state directory of a connection that should not have it, or in the log.
+func (w *world) secretsKept(secrets ...string) {
+	w.t.Helper()
+	for _, pattern := range []string{"/proc/[0-9]*/cmdline", "/proc/[0-9]*/environ"} {
+		all, err := filepath.Glob(pattern)
+		must(w.t, err)
+		for _, path := range all {
+			text, _ := os.ReadFile(path) // what has ended has no secrets
+			for _, s := range secrets {
+				if strings.Contains(string(text), s) {
+					w.t.Errorf("a secret is in %s", path)
+				}
+			}
+		}
+	}
+}
+
+// isError reports whether err is the error of that name of net.connman.
+func isError(err error, name string) bool {
+	var e dbus.Error
+	return errors.As(err, &e) && e.Name == "net.connman.Error."+name
+}

@@ -1,0 +1,219 @@
+package vpncscript
+
+import (
+	"context"
+	"log/slog"
+
+	"net.connman/pkg/logx"
+	"net.connman/pkg/loop"
+	"net.connman/pkg/proc"
+	"net.connman/vpnd/internal/core"
+	"net.connman/vpnd/internal/task"
+	"net.connman/vpnd/internal/tun"
+)
+
+// Config is what attempts need.
+type Config struct {
+	Loop     *loop.Loop
+	Log      *slog.Logger
+	Tasks    *task.Runner
+	Identity proc.Identity // of the program
+}
+
+// Attempt is a tunnel from Connect to Ended.
+type Attempt struct {
+	cfg    Config
+	id     string
+	ask    core.Asker
+	report func(core.Event)
+
+	program        Program
+	cancelQuestion func()
+	link           tun.Link
+	linked         bool
+	task           *task.Task
+	busy           bool // the kernel is at work for us
+	over           bool // it ends, as last says
+	last           core.Ended
+	ended          bool // Ended was reported
+}
+
+// New begins an attempt, which does nothing yet: call Ask or Run.
+func New(cfg Config, req core.Request, report func(core.Event)) *Attempt {
+	return &Attempt{cfg: cfg, id: req.ID, ask: req.Ask, report: report}
+}
+
+// Ask asks the user. answered is called with all that is mandatory; if the user
+// does not say it, the attempt ends.
+func (a *Attempt) Ask(q core.Question, answered func(core.Answer)) {
+	a.cancelQuestion = a.ask.Ask(q, func(answer core.Answer, err error) {
+		a.cancelQuestion = nil
+		if err != nil {
+			a.Fail(core.LoginFailed, err)
+			return
+		}
+		answered(answer)
+	})
+}
+
+// Program says how one program is run.
+type Program struct {
+	Kind tun.Kind
+	Spec func(Place) proc.Spec
+	// Started, which may be nil, is called once the program can be sent its input.
+	Started func()
+	// Output gets what the program writes.
+	Output func(line string)
+	// Ended says why the program ended by itself.
+	Ended func(proc.Exit) (core.Cause, error)
+}
+
+// Place is what a program's tunnel has: a link, the script to report to and a
+// directory of the program's own.
+type Place struct {
+	Link, Script, Dir string
+}
+
+// Run makes the link and has the program attach to it.
+func (a *Attempt) Run(p Program) {
+	a.program = p
+	a.busy = true
+	loop.Go(a.cfg.Loop, "make a link", func(context.Context) (tun.Link, error) {
+		owner, err := a.cfg.Identity.UID()
+		if err != nil {
+			return tun.Link{}, err
+		}
+		return tun.Create(p.Kind, owner, a.id)
+	}, func(link tun.Link, err error) {
+		a.busy = false
+		a.link, a.linked = link, err == nil
+		if err != nil {
+			a.Fail(core.ConnectFailed, err)
+		}
+		if a.over {
+			a.leave()
+			return
+		}
+		a.start()
+	})
+}
+
+func (a *Attempt) start() {
+	a.task = a.cfg.Tasks.Task(task.Handler{Notify: a.hear, Output: a.program.Output, Ended: a.exited})
+	spec := a.program.Spec(Place{Link: a.link.Name, Script: a.cfg.Tasks.NotifyProgram(), Dir: a.task.Dir()})
+	spec.Identity = a.cfg.Identity
+	spec.Env = append(spec.Env, a.task.Env()...)
+	a.task.Start(spec)
+	if a.program.Started != nil {
+		a.program.Started()
+	}
+}
+
+// Send writes to the program's standard input.
+func (a *Attempt) Send(text logx.Secret) {
+	if a.task != nil && !a.over {
+		a.task.Send(text)
+	}
+}
+
+// CloseInput ends the program's standard input behind what was sent.
+func (a *Attempt) CloseInput() {
+	if a.task != nil && !a.over {
+		a.task.CloseInput()
+	}
+}
+
+// Fail ends the attempt. What is said first counts.
+func (a *Attempt) Fail(cause core.Cause, err error) {
+	if a.over {
+		return
+	}
+	a.over, a.last = true, core.Ended{Cause: cause, Err: err}
+	if a.cancelQuestion != nil {
+		a.cancelQuestion()
+	}
+	if a.task != nil {
+		a.task.Stop()
+		return
+	}
+	// Who connects has not got the attempt yet, maybe.
+	a.cfg.Loop.Post("VPN ends", a.leave)
+}
+
+// Stop implements [core.Attempt].
+func (a *Attempt) Stop() { a.Fail(core.Stopped, nil) }
+
+// hear gets what the program tells its script.
+func (a *Attempt) hear(reason string, env map[string]string) error {
+	switch reason {
+	case Connect, Reconnect:
+		t, skipped, err := Tunnel(env)
+		for _, s := range skipped[:min(len(skipped), maxComplaints)] {
+			a.cfg.Log.Warn("the VPN's server says what cannot be", "connection", a.id, "err", s)
+		}
+		if err != nil {
+			a.Fail(core.ConnectFailed, err)
+			return err
+		}
+		t.Index = a.link.Index
+		a.up(t)
+	case AttemptReconnect:
+		if !a.over {
+			a.report(core.Reconnecting{})
+		}
+	}
+	return nil
+}
+
+// maxComplaints is how much of one report is logged as wrong.
+const maxComplaints = 5
+
+// up brings the link up and says so.
+func (a *Attempt) up(t core.Tunnel) {
+	link := a.link
+	a.busy = true
+	loop.Go(a.cfg.Loop, "bring up a link", func(context.Context) (struct{}, error) {
+		return struct{}{}, link.Up()
+	}, func(_ struct{}, err error) {
+		a.busy = false
+		switch {
+		case err != nil:
+			a.Fail(core.ConnectFailed, err)
+		case !a.over:
+			a.report(core.Up{Tunnel: t})
+		}
+		a.leave()
+	})
+}
+
+func (a *Attempt) exited(exit proc.Exit) {
+	a.task = nil
+	if !a.over {
+		a.over = true
+		a.last.Cause, a.last.Err = a.program.Ended(exit)
+	}
+	a.leave()
+}
+
+// leave takes the link away and reports the end, once nothing is under way any
+// more.
+func (a *Attempt) leave() {
+	switch {
+	case !a.over || a.busy || a.task != nil || a.ended:
+	case a.linked:
+		a.busy, a.linked = true, false
+		link := a.link
+		loop.Go(a.cfg.Loop, "remove a link", func(context.Context) (struct{}, error) {
+			return struct{}{}, tun.Remove(link)
+		}, func(_ struct{}, err error) {
+			a.busy = false
+			if err != nil {
+				a.cfg.Log.Error("a tunnel's link is left", "connection", a.id, "err", err)
+			}
+			a.leave()
+		})
+	default:
+		a.ended = true
+		a.report(a.last)
+	}
+}
