@@ -12,6 +12,7 @@ dir=${1:?usage: peers.sh DIR}
 unpack='
 connman:usr/sbin/connmand
 connman-vpn:usr/sbin/connman-vpnd
+openvpn:usr/sbin/openvpn
 network-manager:usr/sbin/NetworkManager
 isc-dhcp-server:usr/sbin/dhcpd
 kea-common:usr/sbin/kea-lfc
@@ -33,6 +34,7 @@ dbus-daemon:dbus-daemon
 dnsmasq-base:dnsmasq
 dnsperf:dnsperf
 iproute2:ip
+openssl:openssl
 qemu-system-x86:qemu-system-x86_64
 musl-tools:musl-gcc
 systemd:systemd-analyze
@@ -46,6 +48,7 @@ libevent-2.1-7:lib
 libglib2.0-0:lib
 libgnutls30:lib
 liblog4cplus-2.0.5:lib
+liblzo2-2:lib
 libmariadb3:lib
 libndp0:lib
 libnghttp2-14:lib
@@ -54,6 +57,7 @@ libnl-3-200:lib
 libnl-genl-3-200:lib
 libnl-route-3-200:lib
 libpcsclite1:lib
+libpkcs11-helper1:lib
 libpq5:lib
 libpsl5:lib
 libpython3.11:lib
