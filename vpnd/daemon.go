@@ -38,7 +38,8 @@ type daemon struct {
 	ending    bool
 	failure   error // why it ends, nil when it was told to
 
-	closers []func() // in the order in which things were made
+	starters []func() // what providers do once the name is ours
+	closers  []func() // in the order in which things were made
 }
 
 // assemble makes the parts and joins them. Nothing on the machine is changed
@@ -78,6 +79,10 @@ func (d *daemon) begin(cfg config.Config) {
 			return
 		}
 	}
+	d.clean()
+	for _, start := range d.starters {
+		start()
+	}
 	stop, err := d.provision.Watch(d.core.SetSpecs)
 	if err != nil {
 		d.log.Warn("provisioning files are not followed", "err", err)
@@ -95,8 +100,8 @@ func (d *daemon) begin(cfg config.Config) {
 type importer struct{ *daemon }
 
 // Import implements busapi.Importer.
-func (i importer) Import(name, content string, done func(*core.Connection, error)) {
-	i.provision.Add(name, content, func(specs []core.Spec, err error) {
+func (i importer) Import(name, content string, files map[string]string, done func(*core.Connection, error)) {
+	i.provision.Add(provision.File{Name: name, Content: content, Beside: files}, func(specs []core.Spec, err error) {
 		if err != nil {
 			done(nil, err)
 			return

@@ -446,7 +446,7 @@ const InterfaceProvisioning = "net.connman.vpn.Provisioning"
 // ProvisioningServer implements net.connman.vpn.Provisioning. Every method answers its call, at once or later.
 type ProvisioningServer interface {
 	// Import replies with (path o).
-	Import(call *bus.Call, name string, content string)
+	Import(call *bus.Call, name string, content string, files bus.Array)
 }
 
 // ServeProvisioning offers s as net.connman.vpn.Provisioning.
@@ -461,18 +461,18 @@ var declaredProvisioning = bus.Interface{
 	Methods: []bus.Method{
 		{
 			Name: "Import",
-			In:   []bus.Arg{{Name: "name", Type: "s"}, {Name: "content", Type: "s"}},
+			In:   []bus.Arg{{Name: "name", Type: "s"}, {Name: "content", Type: "s"}, {Name: "files", Type: "a{ss}"}},
 			Out:  []bus.Arg{{Name: "path", Type: "o"}},
 			Handle: func(call *bus.Call, args []any) {
-				call.Server().(ProvisioningServer).Import(call, args[0].(string), args[1].(string))
+				call.Server().(ProvisioningServer).Import(call, args[0].(string), args[1].(string), args[2].(bus.Array))
 			},
 		},
 	},
 }
 
 // ProvisioningImportCall is a call of net.connman.vpn.Provisioning.Import.
-func ProvisioningImportCall(destination string, object bus.ObjectPath, name string, content string) bus.MethodCall {
-	return bus.MethodCall{Destination: destination, Path: object, Interface: InterfaceProvisioning, Member: "Import", Args: []any{name, content}}
+func ProvisioningImportCall(destination string, object bus.ObjectPath, name string, content string, files bus.Array) bus.MethodCall {
+	return bus.MethodCall{Destination: destination, Path: object, Interface: InterfaceProvisioning, Member: "Import", Args: []any{name, content, files}}
 }
 
 // ProvisioningClient calls net.connman.vpn.Provisioning of one object and waits for the answers. Its methods
@@ -484,6 +484,6 @@ type ProvisioningClient struct {
 }
 
 // Import calls the method of that name.
-func (c ProvisioningClient) Import(ctx context.Context, name string, content string) (bus.ObjectPath, error) {
-	return bus.Result[bus.ObjectPath](c.Conn.Wait(ctx, ProvisioningImportCall(c.Destination, c.Path, name, content)))
+func (c ProvisioningClient) Import(ctx context.Context, name string, content string, files bus.Array) (bus.ObjectPath, error) {
+	return bus.Result[bus.ObjectPath](c.Conn.Wait(ctx, ProvisioningImportCall(c.Destination, c.Path, name, content, files)))
 }

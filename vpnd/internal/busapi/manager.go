@@ -112,16 +112,22 @@ func (a *API) unregister(owner string) error {
 
 // Importer writes provisioning files for clients.
 type Importer interface {
-	// Import writes the file called name, without ending, and calls done with the
-	// connection that its first entry makes.
-	Import(name, content string, done func(*core.Connection, error))
+	// Import writes the file called name, without ending, and files by name into a
+	// directory beside it, and calls done with the connection that its first entry
+	// makes.
+	Import(name, content string, files map[string]string, done func(*core.Connection, error))
 }
 
 // provisioning serves net.connman.vpn.Provisioning.
 type provisioning struct{ importer Importer }
 
-func (p provisioning) Import(call *bus.Call, name, content string) {
-	p.importer.Import(name, content, func(c *core.Connection, err error) {
+func (p provisioning) Import(call *bus.Call, name, content string, files bus.Array) {
+	beside := make(map[string]string, len(files.Items))
+	for _, item := range files.Items {
+		file := item.(bus.Struct) // the signature was checked
+		beside[file[0].(string)] = file[1].(string)
+	}
+	p.importer.Import(name, content, beside, func(c *core.Connection, err error) {
 		if err != nil {
 			answer(call, err)
 			return

@@ -19,7 +19,6 @@ import (
 
 	"net.connman/pkg/keyfile"
 	"net.connman/pkg/loop"
-	"net.connman/pkg/store"
 	"net.connman/vpnd/internal/core"
 )
 
@@ -52,8 +51,8 @@ type Directory struct {
 
 // addition is a file that a client wants there.
 type addition struct {
-	name, content string
-	done          func([]core.Spec, error)
+	file File
+	done func([]core.Spec, error)
 }
 
 // New returns the directory dir, which need not exist, for the connections that
@@ -87,16 +86,16 @@ func (d *Directory) Watch(report func([]core.Spec)) (stop func(), err error) {
 	return cancel, nil
 }
 
-// Add writes a new file called name, without ending, if nothing is wrong with
-// its content, and calls done on the loop with what all files specify now.
-func (d *Directory) Add(name, content string, done func([]core.Spec, error)) {
+// Add writes a new file, if nothing is wrong with it, and calls done on the loop
+// with what all files specify now.
+func (d *Directory) Add(file File, done func([]core.Spec, error)) {
 	loop.Go(d.loop, "add provisioning file", func(ctx context.Context) ([]core.Spec, error) {
 		type result struct {
 			specs []core.Spec
 			err   error
 		}
 		results := make(chan result, 1)
-		a := addition{name, content, func(specs []core.Spec, err error) { results <- result{specs, err} }}
+		a := addition{file, func(specs []core.Spec, err error) { results <- result{specs, err} }}
 		select {
 		case d.adding <- a:
 		case <-ctx.Done():
@@ -126,7 +125,7 @@ func (d *Directory) run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case a := <-d.adding:
-			err := d.write(a.name, a.content)
+			err := d.write(a.file)
 			if err == nil {
 				d.reload()
 			}
@@ -143,31 +142,6 @@ func (d *Directory) run(ctx context.Context) {
 			d.reload()
 		}
 	}
-}
-
-// write adds a file.
-func (d *Directory) write(name, content string) error {
-	base := name + confEnding
-	if _, _, ok := split(base); !ok || strings.ContainsAny(name, "/") || strings.HasPrefix(name, ".") || len(base) > 200 {
-		return fmt.Errorf("%w: %.100q is not the name of a file", core.ErrInvalidArguments, name)
-	}
-	if len(content) > maxFile {
-		return fmt.Errorf("%w: more than %d bytes", core.ErrInvalidArguments, maxFile)
-	}
-	specs, problems := d.parser.parse(name, []byte(content))
-	if err := errorOf(problems); err != nil {
-		return err
-	}
-	if len(specs) == 0 {
-		return fmt.Errorf("%w: no connection in it, [%s*]", core.ErrInvalidArguments, entryPrefix)
-	}
-	for _, ending := range []string{confEnding, tomlEnding} {
-		path := filepath.Join(d.dir, name+ending)
-		if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("%w: %s", core.ErrAlreadyExists, path)
-		}
-	}
-	return store.WriteFile(filepath.Join(d.dir, base), []byte(content))
 }
 
 // reload reads all files and reports what they say if that is new.

@@ -1,0 +1,94 @@
+package provision
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"net.connman/pkg/store"
+	"net.connman/vpnd/internal/core"
+)
+
+const (
+	maxAddedName = 200 // bytes, of a file's name
+	maxBeside    = 32
+)
+
+// File is a provisioning file that is to be added.
+type File struct {
+	Name    string // without ending
+	Content string
+	// Beside are files for it to refer to, certificates for example, by their names
+	// in the directory Name beside it.
+	Beside map[string]string
+}
+
+// check says what is wrong with a file before anything is written.
+func (d *Directory) check(f File) error {
+	if err := checkFile(f.Name+confEnding, f.Content); err != nil {
+		return err
+	}
+	if len(f.Beside) > maxBeside {
+		return fmt.Errorf("%w: more than %d files", core.ErrInvalidArguments, maxBeside)
+	}
+	for _, name := range slices.Sorted(maps.Keys(f.Beside)) {
+		if err := checkFile(name, f.Beside[name]); err != nil {
+			return err
+		}
+	}
+	specs, problems := d.parser.parse(f.Name, []byte(f.Content))
+	if err := errorOf(problems); err != nil {
+		return err
+	}
+	if len(specs) == 0 {
+		return fmt.Errorf("%w: no connection in it, [%s*]", core.ErrInvalidArguments, entryPrefix)
+	}
+	return nil
+}
+
+// checkFile takes names that mean a file in its directory and nothing else.
+func checkFile(name, content string) error {
+	strange := strings.ContainsFunc(name, func(r rune) bool { return r <= ' ' || r > '~' || r == '/' })
+	if name == "" || name == confEnding || name[0] == '.' || strange || len(name) > maxAddedName {
+		return fmt.Errorf("%w: %.100q is not the name of a file", core.ErrInvalidArguments, name)
+	}
+	if len(content) > maxFile {
+		return fmt.Errorf("%w: %s has more than %d bytes", core.ErrInvalidArguments, name, maxFile)
+	}
+	return nil
+}
+
+// write adds a file. It comes last, when all that it refers to is there.
+func (d *Directory) write(f File) error {
+	if err := d.check(f); err != nil {
+		return err
+	}
+	beside := filepath.Join(d.dir, f.Name)
+	for _, path := range []string{beside + confEnding, beside + tomlEnding, beside} {
+		if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("%w: %s", core.ErrAlreadyExists, path)
+		}
+	}
+	err := d.writeBeside(beside, f.Beside)
+	if err == nil {
+		err = store.WriteFile(beside+confEnding, []byte(f.Content))
+	}
+	if err != nil {
+		return errors.Join(err, os.RemoveAll(beside))
+	}
+	return nil
+}
+
+func (d *Directory) writeBeside(dir string, files map[string]string) error {
+	for name, content := range files {
+		if err := store.WriteFile(filepath.Join(dir, name), []byte(content)); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,117 @@
+package provision
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"net.connman/pkg/loop"
+	"net.connman/vpnd/internal/core"
+)
+
+// tunneler is a provider with one key.
+type tunneler struct{}
+
+func (tunneler) Type() string                                        { return "some" }
+func (tunneler) Keys() []core.Key                                    { return []core.Key{{Name: "Some.Cert"}} }
+func (tunneler) Check(core.Settings) error                           { return nil }
+func (tunneler) Missing() error                                      { return nil }
+func (tunneler) Connect(core.Request, func(core.Event)) core.Attempt { return nil }
+
+const good = "[provider_x]\nType = some\nName = x\nHost = vpn.test\nSome.Cert = x/cert\n"
+
+// added adds a file to a directory and returns what came of it.
+func added(t *testing.T, dir string, file File) (specs []core.Spec, err error) {
+	t.Helper()
+	log := slog.New(slog.DiscardHandler)
+	l := loop.New(log)
+	d := New(l, log, dir, []core.Provider{tunneler{}})
+	stop, err := d.Watch(func([]core.Spec) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.Post("add", func() {
+		d.Add(file, func(s []core.Spec, e error) {
+			specs, err = s, e
+			stop()
+			l.Quit()
+		})
+	})
+	l.Run(context.Background())
+	l.Wait()
+	return specs, err
+}
+
+// What is added is there, for nobody else to read, with all that lies beside it.
+func TestAdd(t *testing.T) {
+	dir := t.TempDir()
+	specs, err := added(t, dir, File{Name: "x", Content: good, Beside: map[string]string{"cert": "CERT", "key": "KEY"}})
+	if err != nil || len(specs) != 1 || specs[0].File != "x" || specs[0].Host != "vpn.test" {
+		t.Fatalf("specifications %v, error %v", specs, err)
+	}
+	for path, want := range map[string]string{"x.config": good, "x/cert": "CERT", "x/key": "KEY"} {
+		data, err := os.ReadFile(filepath.Join(dir, path))
+		if err != nil || string(data) != want {
+			t.Errorf("%s holds %q, %v", path, data, err)
+		}
+		if info, err := os.Stat(filepath.Join(dir, path)); err != nil || info.Mode().Perm() != 0o600 {
+			t.Errorf("%s: %v, %v", path, info.Mode(), err)
+		}
+	}
+}
+
+// What is wrong, or there already, is refused and leaves nothing.
+func TestAddRefused(t *testing.T) {
+	tests := []struct {
+		file File
+		want error
+	}{
+		{File{Name: "", Content: good}, core.ErrInvalidArguments},
+		{File{Name: "../x", Content: good}, core.ErrInvalidArguments},
+		{File{Name: ".x", Content: good}, core.ErrInvalidArguments},
+		{File{Name: "x y", Content: good}, core.ErrInvalidArguments},
+		{File{Name: strings.Repeat("x", 300), Content: good}, core.ErrInvalidArguments},
+		{File{Name: "x", Content: ""}, core.ErrInvalidArguments},
+		{File{Name: "x", Content: "[provider_x]\nType = some\n"}, nil},
+		{File{Name: "x", Content: good + "Other = y\n"}, nil},
+		{File{Name: "x", Content: strings.Repeat("#", maxFile+1)}, core.ErrInvalidArguments},
+		{File{Name: "x", Content: good, Beside: map[string]string{"../cert": ""}}, core.ErrInvalidArguments},
+		{File{Name: "x", Content: good, Beside: map[string]string{"a/b": ""}}, core.ErrInvalidArguments},
+		{File{Name: "x", Content: good, Beside: map[string]string{"a": strings.Repeat("x", maxFile+1)}}, core.ErrInvalidArguments},
+		{File{Name: "there", Content: good}, core.ErrAlreadyExists},
+		{File{Name: "other", Content: good}, core.ErrAlreadyExists},
+		{File{Name: "dir", Content: good}, core.ErrAlreadyExists},
+	}
+	for _, test := range tests {
+		dir := t.TempDir()
+		for _, name := range []string{"there.config", "other.toml"} {
+			if err := os.WriteFile(filepath.Join(dir, name), nil, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := os.Mkdir(filepath.Join(dir, "dir"), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := added(t, dir, test.file); err == nil || test.want != nil && !errors.Is(err, test.want) {
+			t.Errorf("%.20q with %d files: error %v, want %v", test.file.Name, len(test.file.Beside), err, test.want)
+		}
+		if entries, _ := os.ReadDir(dir); len(entries) != 3 {
+			t.Errorf("%.20q leaves %v", test.file.Name, entries)
+		}
+	}
+}
+
+// Many files beside would fill the disk.
+func TestAddTooMany(t *testing.T) {
+	many := map[string]string{}
+	for i := range maxBeside + 1 {
+		many[strings.Repeat("x", i+1)] = ""
+	}
+	if _, err := added(t, t.TempDir(), File{Name: "x", Content: good, Beside: many}); !errors.Is(err, core.ErrInvalidArguments) {
+		t.Errorf("error %v", err)
+	}
+}
