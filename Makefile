@@ -30,7 +30,7 @@ FISHCOMPDIR ?= $(PREFIX)/share/fish/vendor_completions.d
 VERSION  := $(shell cat VERSION)
 MODULES  := $(shell sed -n 's|^\t\./||p' go.work)
 PACKAGES := $(MODULES:%=./%/...)
-PROGRAMS := bin/connmand bin/connman-vpnd bin/connmanctl bin/connmand-wait-online bin/connman-dns-tls
+PROGRAMS := bin/connmand bin/connman-vpnd bin/connmanctl bin/connmand-wait-online bin/connman-dns-tls bin/connman-vpn-notify
 # Where tests need root; the rest has run in unit.
 NETNS    := $(sort $(dir $(shell grep -rl --include='*_test.go' '^//go:build netns' $(MODULES))))
 # What needs a kernel that the machine doesn't have runs in a virtual one.
@@ -55,6 +55,7 @@ bin/connman-vpnd: PACKAGE = ./vpnd
 bin/connmanctl: PACKAGE = ./connmanctl
 bin/connmand-wait-online: PACKAGE = ./connmanctl/cmd/connmand-wait-online
 bin/connman-dns-tls: PACKAGE = ./connmand/cmd/connman-dns-tls
+bin/connman-vpn-notify: PACKAGE = ./vpnd/cmd/connman-vpn-notify
 
 # The go command knows best what has to be built again.
 $(PROGRAMS):
@@ -132,7 +133,7 @@ units-check:
 install: build install-files
 	install -D -m 755 -t $(DESTDIR)$(SBINDIR) bin/connmand bin/connmand-wait-online
 	install -D -m 755 -t $(DESTDIR)$(BINDIR) bin/connmanctl
-	install -D -m 755 -t $(DESTDIR)$(LIBEXECDIR) bin/connman-dns-tls
+	install -D -m 755 -t $(DESTDIR)$(LIBEXECDIR) bin/connman-dns-tls bin/connman-vpn-notify
 
 .PHONY: install-files
 install-files:
@@ -153,7 +154,7 @@ install-files:
 # Configuration and state are the administrator's: they stay.
 uninstall:
 	rm -f $(addprefix $(DESTDIR)$(SBINDIR)/,connmand connmand-wait-online) $(DESTDIR)$(BINDIR)/connmanctl
-	rm -f $(DESTDIR)$(LIBEXECDIR)/connman-dns-tls
+	rm -f $(DESTDIR)$(LIBEXECDIR)/connman-dns-tls $(DESTDIR)$(LIBEXECDIR)/connman-vpn-notify
 	rm -f $(addprefix $(DESTDIR)$(UNITDIR)/,connman.service connman-wait-online.service)
 	rm -f $(DESTDIR)$(SERVICESDIR)/net.connman.service $(DESTDIR)$(POLICYDIR)/connman.conf
 	rm -f $(DESTDIR)$(TMPFILESDIR)/connman_resolvconf.conf
