@@ -28,7 +28,13 @@ func TestServeStale(t *testing.T) {
 			server := w.nets[0].serve(53, short)
 			w.configure(fmt.Sprintf("DNSServeStale=%v\n", stale))
 			w.start()
-			w.untilDig(clearText, "www.test")
+			w.until(func() error {
+				reply, err := w.ask("www.test")
+				if err == nil && len(reply.Answer) != 1 {
+					err = fmt.Errorf("no answer: %v", reply)
+				}
+				return err
+			})
 			server.stop()
 			if stale {
 				w.until(func() error {

@@ -99,16 +99,19 @@ func newEngine(log *slog.Logger, relay Relay, p *plan) (*engine, error) {
 	e.clients.conns = map[*tcpClient]bool{}
 	e.now = e.clock.now()
 	e.flights.init()
-	if err := e.mapBuffers(); err != nil {
-		unix.Close(epoll)
+	err = e.mapBuffers()
+	if err == nil {
+		err = e.watch(wake, waker{}, unix.EPOLLIN)
+	}
+	if err != nil {
+		e.release()
 		unix.Close(wake)
 		return nil, err
 	}
 	e.asks.failed = sendFailed
 	e.next.Store(p)
 	e.configure(p)
-	err = e.watch(wake, waker{}, unix.EPOLLIN)
-	return e, err
+	return e, nil
 }
 
 // mapBuffers gets the memory for messages on their way: a megabyte, of which

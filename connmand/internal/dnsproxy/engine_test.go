@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -168,6 +169,48 @@ func answer(t testing.TB, q *dns.Msg, records ...string) *dns.Msg {
 		*section = append(*section, rr(t, s))
 	}
 	return m
+}
+
+// TestEngineWithoutDescriptors: an engine that cannot be made leaves nothing open.
+func TestEngineWithoutDescriptors(t *testing.T) {
+	open := func() int {
+		t.Helper()
+		fds, err := os.ReadDir("/proc/self/fd")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(fds) - 1 // that of the directory
+	}
+	var before unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &before); err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Setrlimit(unix.RLIMIT_NOFILE, &before)
+	first, err := unix.FcntlInt(1, unix.F_DUPFD_CLOEXEC, 0) // the lowest that is free
+	if err != nil {
+		t.Fatal(err)
+	}
+	unix.Close(first)
+	was := open()
+	for more := range 3 {
+		var epochs uint32
+		limit := unix.Rlimit{Cur: uint64(first + more), Max: before.Max}
+		if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+			t.Fatal(err)
+		}
+		e, err := newEngine(slog.New(slog.DiscardHandler), noRelay{}, newPlan(Config{}, nil, &epochs))
+		unix.Setrlimit(unix.RLIMIT_NOFILE, &before)
+		if err == nil {
+			if more < 2 {
+				t.Errorf("made with %d descriptors", more)
+			}
+			e.release()
+			unix.Close(e.wake)
+		}
+		if now := open(); now != was {
+			t.Errorf("%d descriptors were open and %d are, with %d to be had", was, now, more)
+		}
+	}
 }
 
 func TestTimesToLiveCountDown(t *testing.T) {
