@@ -15,6 +15,9 @@ const (
 	firstScan  = 3 * time.Second
 	lastScan   = 5 * time.Minute
 	scanFactor = 3
+	// glances is how often about, from one scan of all channels to the next, those
+	// few are looked at where known networks were: what was lost comes back there.
+	glances = 6
 	// scanLimit is when a scan counts as over that nobody said so of, quickLimit
 	// the same for one of few channels.
 	scanLimit  = 20 * time.Second
@@ -176,15 +179,30 @@ func (s *scans) restart() {
 func (s *scans) again() {
 	a, opened := s.a, s.a.path
 	a.Scan(a.b.Manager.HiddenSSIDs(), func(error) {
-		if s.interval == 0 || a.path != opened {
+		if s.interval == 0 || a.path != opened || !a.b.BackgroundScan {
 			return
 		}
-		if !a.b.BackgroundScan {
-			return
-		}
-		s.auto.Stop()
-		s.auto = a.b.Loop.After("scan", s.interval, s.again)
+		s.rest(s.interval, max(firstScan, s.interval/glances))
 		s.interval = min(s.interval*scanFactor, lastScan)
+	})
+}
+
+// rest waits until all channels are to be looked at again, with glances at known
+// ones by the way.
+func (s *scans) rest(left, pause time.Duration) {
+	a, opened := s.a, s.a.path
+	s.auto.Stop()
+	known := a.b.Manager.Frequencies()
+	if len(known) == 0 || left <= pause {
+		s.auto = a.b.Loop.After("scan", left, s.again)
+		return
+	}
+	s.auto = a.b.Loop.After("glance", pause, func() {
+		s.quick("", known, func() {
+			if s.interval != 0 && a.path == opened {
+				s.rest(left-pause, pause)
+			}
+		})
 	})
 }
 

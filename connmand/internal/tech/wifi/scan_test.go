@@ -35,6 +35,27 @@ func TestKnownFrequenciesFirst(t *testing.T) {
 	})
 }
 
+// Between scans of all channels those are looked at where known networks were, so
+// that what was lost is found soon; but ever more seldom.
+func TestGlances(t *testing.T) {
+	techtest.Run(t, func(w *techtest.World) {
+		w.Known = []core.KnownNetwork{{SSID: "x", Frequency: 2437}}
+		r := newRadio(w)
+		a := r.plug("wlan0")
+		synctest.Wait()
+		w.Sleep(quickPause + (3+9+27)*time.Second + time.Millisecond)
+		const want = "[2437 all all 2437 2437 all 2437 2437 2437 2437 2437 all]"
+		if got := a.scansFrom(0); got != want {
+			t.Errorf("scanned %s, want %s", got, want)
+		}
+		before := r.count("Scan")
+		w.Sleep(24 * time.Hour)
+		if perHour := (r.count("Scan") - before) / 24; perHour < 60 || perHour > 12*(1+glances) {
+			t.Errorf("%d scans in an hour", perHour)
+		}
+	})
+}
+
 // A network that was heard long ago is looked for on its own channels before it is
 // joined: the supplicant would look on all.
 func TestLookBeforeJoining(t *testing.T) {
