@@ -222,9 +222,13 @@ func (v *ipv4) addTo(config *netcfg.LinkConfig, carriesDefault bool) {
 	}
 }
 
-// dnsInterval is the least time between two changes of name resolution, each
-// of which lists every connected service.
-const dnsInterval = 100 * time.Millisecond
+// dnsInterval is the least time between two changes of name resolution; as each
+// of them lists every connected service, it is dnsEach for each where that is
+// longer.
+const (
+	dnsInterval = 100 * time.Millisecond
+	dnsEach     = time.Millisecond
+)
 
 // setDNS tells the resolver about all connected services, in order.
 func (m *Manager) setDNS() {
@@ -241,7 +245,8 @@ func (m *Manager) setDNS() {
 	if !slices.EqualFunc(links, m.settle.resolved, LinkDNS.Equal) {
 		m.settle.resolved = links
 		m.ports.Resolver.Set(links, fallback)
-		m.settle.dnsPause = m.loop.After("name resolution", dnsInterval, func() { m.settle.dnsPause = nil })
+		pause := max(dnsInterval, time.Duration(len(links))*dnsEach)
+		m.settle.dnsPause = m.loop.After("name resolution", pause, func() { m.settle.dnsPause = nil })
 	}
 }
 

@@ -325,9 +325,14 @@ func (m *Manager) followUplink() {
 	up := m.uplink()
 	changed := up != m.settle.uplink
 	m.settle.uplink = up
-	for _, s := range slices.Clone(m.services) {
+	var tunnels []*Service
+	for _, s := range m.services {
+		if s.vpn != nil {
+			tunnels = append(tunnels, s)
+		}
+	}
+	for _, s := range tunnels {
 		switch v := s.vpn; {
-		case v == nil:
 		case s.state.Connected() || s.state.Connecting():
 			if v.uplink == nil {
 				v.uplink = up

@@ -158,7 +158,7 @@ func (c *client) perform(a action) {
 	case direct:
 		c.noteSent(c.direct(a))
 	case keep:
-		c.all.files.Save(c.link, a.lease.stored())
+		c.all.files.Save(c.link, a.lease)
 	case refused:
 		for _, w := range a.warnings {
 			c.all.cfg.Log.Info("lease option not used", "link", c.link.Name, "reason", w)

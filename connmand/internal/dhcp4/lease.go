@@ -35,22 +35,18 @@ const (
 
 // lease is an acknowledged lease. Times are those of the loop.
 type lease struct {
-	config core.Lease
-	raw    []byte    // the acknowledgement
-	began  time.Time // when it was asked for
-	renew  time.Time // T1; zero: never
-	rebind time.Time // T2
-	expire time.Time // zero: never
+	addr, server netip.Addr
+	grant        *grant    // nil once the user has it
+	began        time.Time // when it was asked for
+	renew        time.Time // T1; zero: never
+	rebind       time.Time // T2
+	expire       time.Time // zero: never
 }
 
-func (l *lease) address() netip.Addr { return l.config.IP.Address.Addr() }
-
-// stored is what goes into a file, nil of no lease.
-func (l *lease) stored() *leasefile.Lease {
-	if l == nil {
-		return nil
-	}
-	return &leasefile.Lease{Asked: l.began, Reply: l.raw}
+// grant is all that the server gave.
+type grant struct {
+	config core.Lease
+	ack    []byte // the message, for the file
 }
 
 // restore makes a lease of what a file holds, or says why it does not hold any
@@ -68,8 +64,8 @@ func restore(s leasefile.Lease, client core.HardwareAddr, address netip.Addr, no
 	switch {
 	case r.kind != ack || r.client != client:
 		return nil, fmt.Errorf("not a lease of this link")
-	case l.address() != address:
-		return nil, fmt.Errorf("lease of %s instead of %s", l.address(), address)
+	case l.addr != address:
+		return nil, fmt.Errorf("lease of %s instead of %s", l.addr, address)
 	case due(l.expire, now):
 		return nil, fmt.Errorf("lease has expired")
 	}

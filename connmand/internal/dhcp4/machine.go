@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"net.connman/connmand/internal/core"
+	"net.connman/connmand/internal/leasefile"
 )
 
 // state is where a client is in RFC 2131's figure 5.
@@ -89,7 +90,7 @@ type (
 	// refused names options of a lease that were left out.
 	refused struct{ warnings []error }
 	// keep stores the lease for a later run of the daemon, nil none.
-	keep struct{ lease *lease }
+	keep struct{ lease *leasefile.Lease }
 )
 
 func (broadcast) machineAction() {}
@@ -126,7 +127,6 @@ type machine struct {
 // Step tells the machine what happened and returns what to do about it, in
 // order. Events that mean nothing in the present state do nothing.
 func (m *machine) Step(now time.Time, e event) []action {
-	m.actions = nil
 	switch e := e.(type) {
 	case begin:
 		if m.state == stopped {
@@ -147,7 +147,9 @@ func (m *machine) Step(now time.Time, e event) []action {
 			m.conflict(now, e.conflict)
 		}
 	}
-	return m.actions
+	actions := m.actions
+	m.actions = nil
+	return actions
 }
 
 // wake is when the machine wants the next tick; zero is never.
@@ -178,7 +180,7 @@ func (m *machine) listening() bool {
 // else it is invalid.
 func (m *machine) unicasting() netip.Addr {
 	if m.held != nil && m.listening() {
-		return m.held.address()
+		return m.held.addr
 	}
 	return netip.Addr{}
 }
@@ -186,7 +188,7 @@ func (m *machine) unicasting() netip.Addr {
 // watched returns the address to probe and to defend; invalid: none.
 func (m *machine) watched() netip.Addr {
 	if m.check && m.held != nil {
-		return m.held.address()
+		return m.held.addr
 	}
 	return netip.Addr{}
 }
@@ -198,7 +200,7 @@ func (m *machine) begin(now time.Time, e begin) {
 	switch {
 	case e.held != nil:
 		m.held = e.held
-		m.confirm = e.held.address()
+		m.confirm = e.held.addr
 		m.giveUp = time.Time{}
 		m.reportBound(now)
 		m.enter(now, rebooting)
@@ -215,9 +217,9 @@ func (m *machine) end(giveBack bool) {
 		m.do(keep{})
 		if giveBack {
 			m.do(direct{
-				message: m.id.encode(query{kind: release, xid: m.rand.Uint32(), current: l.address(), server: l.config.Server}),
-				from:    l.address(),
-				to:      l.config.Server,
+				message: m.id.encode(query{kind: release, xid: m.rand.Uint32(), current: l.addr, server: l.server}),
+				from:    l.addr,
+				to:      l.server,
 			})
 		}
 	}
@@ -314,7 +316,7 @@ func (m *machine) lose(now time.Time, why core.DHCPLost, after time.Duration) {
 func (m *machine) conflict(now time.Time, c core.Conflict) {
 	l := m.held
 	m.do(broadcast{m.id.encode(query{
-		kind: decline, xid: m.rand.Uint32(), wanted: l.address(), server: l.config.Server,
+		kind: decline, xid: m.rand.Uint32(), wanted: l.addr, server: l.server,
 	})})
 	m.conflicts++
 	if m.conflicts == 1 {
@@ -361,7 +363,7 @@ func (m *machine) fromServer(r reply) bool {
 	case requesting:
 		return r.server == m.offer.server
 	case renewing:
-		return r.server == m.held.config.Server
+		return r.server == m.held.server
 	}
 	return true // rebooting and rebinding ask them all
 }
@@ -396,7 +398,7 @@ func (m *machine) acknowledged(now time.Time, r reply) {
 	if had == nil && len(warnings) > 0 {
 		m.do(refused{warnings})
 	}
-	if !m.check || had != nil && had.address() == l.address() {
+	if !m.check || had != nil && had.addr == l.addr {
 		m.bind(now)
 		return
 	}
@@ -409,7 +411,10 @@ func (m *machine) acknowledged(now time.Time, r reply) {
 // newLease makes a lease of what r gives, counted from the moment it was asked
 // for.
 func newLease(config core.Lease, r reply, began time.Time) *lease {
-	l := &lease{config: config, raw: r.raw, began: began}
+	l := &lease{
+		addr: config.IP.Address.Addr(), server: config.Server, began: began,
+		grant: &grant{config, r.raw},
+	}
 	if total, t1, t2 := lifetimes(r.options); total > 0 {
 		l.renew, l.rebind, l.expire = began.Add(t1), began.Add(t2), began.Add(total)
 	}
@@ -421,12 +426,14 @@ func (m *machine) bind(now time.Time) {
 	m.enter(now, bound)
 	m.refusals, m.conflicts = 0, 0
 	m.avoid = netip.Addr{}
-	m.do(keep{m.held})
+	m.do(keep{&leasefile.Lease{Asked: m.held.began, Reply: m.held.grant.ack}})
 	m.reportBound(now)
 }
 
+// reportBound tells the user what the server gave, and forgets it.
 func (m *machine) reportBound(now time.Time) {
-	c := m.held.config
+	c := m.held.grant.config
+	m.held.grant = nil
 	if !m.held.expire.IsZero() {
 		c.Lifetime = max(m.held.expire.Sub(now), time.Second)
 	}
@@ -457,17 +464,17 @@ func (m *machine) send(now time.Time) {
 	case rebooting:
 		q.wanted = m.confirm
 	case renewing:
-		q.current, q.broadcast = m.held.address(), false
+		q.current, q.broadcast = m.held.addr, false
 		wait = m.renewWait(now, m.held.rebind)
 	case rebinding:
-		q.current, q.broadcast = m.held.address(), false
+		q.current, q.broadcast = m.held.addr, false
 		wait = m.renewWait(now, m.held.expire)
 	}
 	m.tries++
 	m.asked, m.retry = now, now.Add(wait)
 	message := m.id.encode(q)
 	if m.state == renewing {
-		m.do(direct{message: message, from: m.held.address(), to: m.held.config.Server})
+		m.do(direct{message: message, from: m.held.addr, to: m.held.server})
 	} else {
 		m.do(broadcast{message})
 	}

@@ -323,7 +323,7 @@ func TestReboot(t *testing.T) {
 func held(t *testing.T, age time.Duration) *lease {
 	s := newSim(t, goodServer)
 	s.step(begin{})
-	r, err := parseReply(s.kept.raw)
+	r, err := parseReply(s.kept.Reply)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/insomniacslk/dhcp/dhcpv4"
 
 	"net.connman/connmand/internal/core"
+	"net.connman/connmand/internal/leasefile"
 )
 
 const testMAC core.HardwareAddr = "\x02\x00\x00\x00\x00\x01"
@@ -76,7 +77,7 @@ type sim struct {
 	server  func(sent) [][]byte
 	sent    []sent
 	events  []core.DHCPEvent
-	kept    *lease
+	kept    *leasefile.Lease
 	refused []error
 }
 
