@@ -233,3 +233,26 @@ type linkLocal struct{}
 func (linkLocal) Start(core.Link, netip.Addr, func(core.LinkLocalEvent)) core.LinkLocalClient {
 	return watch{}
 }
+
+// Uplink connects a service of another kind, over which VPNs can connect.
+func (w *World) Uplink() {
+	w.Do(func() {
+		d := w.Manager.AddDevice(core.DeviceInfo{Type: core.Ethernet, Link: core.Link{Index: 2, Name: "eth0", Addr: "\x02\x00\x00\x00\x00\x01"}}, uplink{})
+		d.AddNetwork(core.NetworkInfo{Ident: "020000000001", Group: "cable", Name: "Wired"}, nil)
+	})
+	w.settle()
+	w.Do(func() {
+		s := w.Manager.Service("ethernet_020000000001_cable")
+		settings := core.IPv4Settings{
+			Method: core.IPv4Manual, Address: netip.MustParsePrefix("10.0.0.2/24"), Gateway: netip.MustParseAddr("10.0.0.1"),
+		}
+		if err := s.SetIPv4(settings); err != nil {
+			w.T.Fatal(err)
+		}
+	})
+	w.settle()
+}
+
+type uplink struct{}
+
+func (uplink) SetPowered(_ bool, done func(error)) { done(nil) }
