@@ -17,7 +17,8 @@ func TestComplete(t *testing.T) {
 	nobody := lab.StartBus(t)
 	for typed, want := range map[string]string{
 		"--complete":                    "",
-		"--complete vpn":                "vpnagent vpnconnections",
+		"--complete vpn":                "vpn vpnagent vpnconnections",
+		"--complete vpn |":              "import",
 		"--complete connect eth":        "ethernet_027702000002_cable",
 		"--complete connect wifi_1 --p": "--passphrase-fd --passphrase-file",
 		"--complete config wifi_1 i":    "ipv4 ipv6",
@@ -42,7 +43,7 @@ func TestComplete(t *testing.T) {
 // shellCompletions are command lines and what they may become, in every shell.
 var shellCompletions = map[string]string{
 	"connmanctl sta":                  "state",
-	"connmanctl vpn":                  "vpnagent vpnconnections",
+	"connmanctl vpn":                  "vpn vpnagent vpnconnections",
 	"connmanctl disconnect peer":      "peer_1 peer_2",
 	"connmanctl move-before wifi_1 e": "ethernet_027702000002_cable",
 	"connmanctl tether ":              "empty ethernet wifi",
@@ -53,8 +54,8 @@ var shellCompletions = map[string]string{
 	"connmanctl bogus ":               "",
 }
 
-// fileCompletion is left to the shell.
-const fileCompletion = "connmanctl connect wifi_1 --passphrase-file completion/_"
+// fileCompletions are left to the shell.
+var fileCompletions = []string{"connmanctl connect wifi_1 --passphrase-file completion/_", "connmanctl vpn import completion/_"}
 
 // testShell compares what a shell finds; its program gets the line typed so far
 // as its last argument.
@@ -84,7 +85,9 @@ func testShell(t *testing.T, files string, program ...string) {
 	for typed, want := range shellCompletions {
 		try(typed, want)
 	}
-	try(fileCompletion, files)
+	for _, typed := range fileCompletions {
+		try(typed, files)
+	}
 }
 
 // TestBashCompletion runs the completion in the shell that it is for, and so do

@@ -1,7 +1,7 @@
 # Completion of connmanctl for bash. The program itself knows what may follow.
 
 _connmanctl() {
-	if [ "${COMP_WORDS[COMP_CWORD - 1]}" = --passphrase-file ]; then
+	if [ "${COMP_WORDS[COMP_CWORD - 1]}" = --passphrase-file ] || [ "${COMP_WORDS[*]:1:COMP_CWORD - 1}" = "vpn import" ]; then
 		compopt -o default
 		COMPREPLY=()
 		return

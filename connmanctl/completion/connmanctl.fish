@@ -2,5 +2,6 @@
 
 complete -c connmanctl -f
 complete -c connmanctl -n 'test (commandline -opc)[-1] = --passphrase-file' -F
-complete -c connmanctl -n 'test (commandline -opc)[-1] != --passphrase-file' \
+complete -c connmanctl -n 'test "$(commandline -opc)[2..-1]" = "vpn import"' -F
+complete -c connmanctl -n 'test (commandline -opc)[-1] != --passphrase-file -a "$(commandline -opc)[2..-1]" != "vpn import"' \
 	-a '(connmanctl --complete (commandline -opc)[2..-1] "$(commandline -ct)" 2>/dev/null)'

@@ -23,9 +23,10 @@ const noReply = "Did not receive a reply. Possible causes include: " +
 type target struct{ daemon, path, iface string }
 
 var (
-	manager     = target{daemon, managerPath, managerIface}
-	diagnostics = target{daemon, managerPath, diagnosticsIface}
-	vpnManager  = target{vpnDaemon, managerPath, vpnManagerIface}
+	manager      = target{daemon, managerPath, managerIface}
+	diagnostics  = target{daemon, managerPath, diagnosticsIface}
+	vpnManager   = target{vpnDaemon, managerPath, vpnManagerIface}
+	provisioning = target{vpnDaemon, managerPath, provisioningIface}
 )
 
 func service(id string) target       { return target{daemon, servicePath + id, serviceIface} }

@@ -89,9 +89,9 @@ func possible(n *Names, words []string, place int) []string {
 }
 
 func commandNames() []string {
-	names := make([]string, len(table))
-	for i, c := range table {
-		names[i] = c.name
+	var names []string
+	for _, c := range slices.Concat(table, additions) {
+		names = append(names, c.name)
 	}
 	return names
 }
@@ -107,6 +107,7 @@ func at(place, wanted int, words []string) []string {
 func technologyWord(n *Names, place int) []string { return at(place, 0, n.Technologies) }
 func serviceWord(n *Names, place int) []string    { return at(place, 0, n.Services) }
 func peerWord(n *Names, place int) []string       { return at(place, 0, n.Peers) }
+func vpnWord(_ *Names, place int) []string        { return at(place, 0, []string{"import"}) }
 func connectionWord(n *Names, place int) []string { return at(place, 0, n.Connections) }
 
 func connectWord(n *Names, place int) []string {

@@ -31,6 +31,7 @@ const (
 	vpnPath            = "/net/connman/vpn/connection/"
 	vpnManagerIface    = "net.connman.vpn.Manager"
 	vpnConnectionIface = "net.connman.vpn.Connection"
+	provisioningIface  = "net.connman.vpn.Provisioning"
 )
 
 // Status is a process's exit status.

@@ -98,11 +98,19 @@ func init() {
 	}
 }
 
+// additions are commands that the reference client hasn't; they are not in the
+// help.
+var additions = []command{
+	{name: "vpn", args: "import <file>", help: "Import a VPN profile", run: vpnCommand, words: vpnWord},
+}
+
 // lookup returns the command of a name, nil when there is none.
 func lookup(name string) *command {
-	for i := range table {
-		if table[i].name == name {
-			return &table[i]
+	for _, list := range [][]command{table, additions} {
+		for i := range list {
+			if list[i].name == name {
+				return &list[i]
+			}
 		}
 	}
 	return nil

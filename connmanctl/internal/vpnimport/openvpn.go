@@ -3,7 +3,7 @@ package vpnimport
 import (
 	"fmt"
 	"net/netip"
-	"path"
+	"path/filepath"
 	"slices"
 	"strings"
 )
@@ -201,8 +201,11 @@ func (p *profile) content(d directive) (content string, given bool, err error) {
 	if err != nil {
 		return "", false, p.wrong(d.line, "%v", err)
 	}
+	if !filepath.IsLocal(name) {
+		p.warn(d.line, "%s takes %.200q, from outside the profile's directory", d.name(), name)
+	}
 	if len(data) > MaxSize {
-		return "", false, p.wrong(d.line, "%s is longer than %d bytes", path.Base(name), MaxSize)
+		return "", false, p.wrong(d.line, "%s is longer than %d bytes", filepath.Base(name), MaxSize)
 	}
 	return string(data), true, nil
 }

@@ -150,6 +150,7 @@ func TestRead(t *testing.T) {
 				`verify-x509-name "C=XX, O=the \"server\"" subject` + "\n",
 		}, []string{
 			`office.ovpn:5: a connection has one server: "other.test" is left out`,
+			`office.ovpn:19: auth-user-pass takes "/etc/login", from outside the profile's directory`,
 			"office.ovpn:27: a route by name is left out",
 			"office.ovpn:28: script-security runs programs or writes files: left out",
 			"office.ovpn:29: up runs programs or writes files: left out",
