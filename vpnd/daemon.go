@@ -79,10 +79,18 @@ func (d *daemon) begin(cfg config.Config) {
 			return
 		}
 	}
-	d.clean()
+	d.clean(func() { d.start(cfg) })
+}
+
+// start lets connections connect: the machine is as we want to find it.
+func (d *daemon) start(cfg config.Config) {
+	if d.ending {
+		return
+	}
 	for _, start := range d.starters {
 		start()
 	}
+	d.core.Begin()
 	stop, err := d.provision.Watch(d.core.SetSpecs)
 	if err != nil {
 		d.log.Warn("provisioning files are not followed", "err", err)

@@ -1,10 +1,12 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
 
+	"net.connman/pkg/loop"
 	"net.connman/vpnd/internal/config"
 	"net.connman/vpnd/internal/core"
 	"net.connman/vpnd/internal/provider/openconnect"
@@ -61,9 +63,15 @@ func notifyPath() string {
 	return filepath.Join(filepath.Dir(self), notifyProgram)
 }
 
-// clean takes away what an earlier run of the daemon, which was killed, has left.
-func (d *daemon) clean() {
-	if err := errors.Join(task.Clean(taskDir), tun.Clean()); err != nil {
-		d.log.Warn("an earlier run may have left something", "why", err)
-	}
+// clean takes away what a run of the daemon has left that did not end in good
+// order, and then calls done. Its programs have died with it.
+func (d *daemon) clean(done func()) {
+	loop.Go(d.loop, "clean up", func(context.Context) (struct{}, error) {
+		return struct{}{}, errors.Join(task.Clean(taskDir), tun.Clean())
+	}, func(_ struct{}, err error) {
+		if err != nil {
+			d.log.Warn("something of an earlier run may be left", "err", err)
+		}
+		done()
+	})
 }

@@ -42,7 +42,7 @@ func (c *Connection) mayConnect() error {
 	switch {
 	case c.m.stopped != nil:
 		return ErrAborted
-	case c.m.ending[c.id] != nil, c.state == Configuration, c.state == Disconnecting:
+	case !c.m.begun, c.m.ending[c.id] != nil, c.state == Configuration, c.state == Disconnecting:
 		return ErrInProgress
 	case c.state == Ready:
 		return ErrAlreadyConnected

@@ -22,6 +22,7 @@ type Manager struct {
 	// ending are the attempts of connections that were removed, by identifier: a
 	// new connection of that name waits until they have ended.
 	ending  map[string]*attempt
+	begun   bool   // connections may connect
 	stopped func() // called when the last attempt has ended, nil until Stop
 }
 
@@ -56,6 +57,9 @@ func New(l *loop.Loop, log *slog.Logger, cfg Config, ports Ports, providers []Pr
 	}
 	return m
 }
+
+// Begin lets connections connect: before it nothing on the machine is changed.
+func (m *Manager) Begin() { m.begun = true }
 
 // Connections lists the connections in the order in which they came.
 func (m *Manager) Connections() []*Connection { return m.connections }

@@ -39,6 +39,7 @@ func run(t *testing.T, kept []Saved, test func(w *world)) {
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan struct{})
 		go func() { w.loop.Run(ctx); close(ended) }()
+		w.m.Begin()
 		defer func() { cancel(); <-ended }()
 		synctest.Wait()
 		test(w)
