@@ -75,7 +75,7 @@ func (c *Client) Set(links []core.LinkDNS) {
 		route := !routed && !l.Split && len(l.DNS.Servers) > 0
 		routed = routed || route
 		c.want = append(c.want, setup{
-			index: l.Link.Index, servers: l.DNS.Servers, names: l.DNS.Names, domains: l.DNS.Domains,
+			index: l.Link.Index, servers: l.DNS.Servers, names: l.DNS.Names, domains: l.DNS.Domains, hosts: l.Hosts,
 			tls: l.DNS.TLS, route: route, mdns: l.MDNS,
 		})
 	}

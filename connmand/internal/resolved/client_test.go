@@ -94,13 +94,13 @@ func TestClient(t *testing.T) {
 	mdns := link(3, "fe80::1%w")
 	mdns.MDNS = true
 	split := link(4, "10.9.0.1", "corp.test")
-	split.Split = true
+	split.Split, split.Hosts = true, []string{"vpn.test"}
 	bustest.Do(l, func() { c.Set([]core.LinkDNS{split, link(2, "10.0.0.1", "home.test"), mdns}) })
 	fakeLoop, first := appear(t, b)
 	expect(true)
 	got := calls(t, trace, "SetLinkMulticastDNS(3")
 	want := []string{
-		`SetLinkDNS(4, [(2, [10 9 0 1])])`, `SetLinkDomains(4, [("corp.test", false)])`, `SetLinkDefaultRoute(4, false)`, `SetLinkMulticastDNS(4, "no")`,
+		`SetLinkDNS(4, [(2, [10 9 0 1])])`, `SetLinkDomains(4, [("corp.test", false), ("vpn.test", true)])`, `SetLinkDefaultRoute(4, false)`, `SetLinkMulticastDNS(4, "no")`,
 		`SetLinkDNS(2, [(2, [10 0 0 1])])`, `SetLinkDomains(2, [("home.test", false)])`, `SetLinkDefaultRoute(2, true)`, `SetLinkMulticastDNS(2, "no")`,
 		`SetLinkDNS(3, [(10, [254 128 0 0 0 0 0 0 0 0 0 0 0 0 0 1])])`, `SetLinkDomains(3, [])`, `SetLinkDefaultRoute(3, false)`, `SetLinkMulticastDNS(3, "yes")`,
 	}

@@ -47,6 +47,8 @@ func TestContent(t *testing.T) {
 			want: "search a.example b.example c.example \nnameserver 10.0.0.1\nnameserver 10.0.0.2\n", named: true},
 		{name: "split last", links: []core.LinkDNS{split(link("vpn", "10.9.0.1", "corp.example")), link("e", "10.0.0.1", "")},
 			want: "search corp.example \nnameserver 10.0.0.1\nnameserver 10.9.0.1\n", named: true},
+		{name: "for a host only", links: []core.LinkDNS{link("vpn", "10.9.0.1", "corp.example"), split(link("e", "10.0.0.1", ""))},
+			want: "search corp.example \nnameserver 10.9.0.1\n", named: true},
 		{name: "seven domains", links: []core.LinkDNS{link("e", "10.0.0.1", "a b c d e f g")},
 			want: "search a b c d e f \nnameserver 10.0.0.1\n", named: true},
 		{name: "no servers at all", links: []core.LinkDNS{link("e", "0.0.0.0 :: 224.0.0.251 ff02::fb 255.255.255.255 ::ffff:0.0.0.0", "")}},

@@ -146,6 +146,7 @@ func TestProxy(t *testing.T) {
 	m.do(func() { m.r.SetNames("box", "home.test") })
 	m.until(original, at4, at6) // nobody to ask yet: the file stays
 	split := split(link("vpn", "10.9.0.1", "corp.test"))
+	split.Hosts = []string{"vpn.test"}
 	m.set(link("eth0", "10.0.0.1 0.0.0.0 10.0.0.1 fe80::1", "home.test bad/name"), split)
 	m.until(header+"search home.test corp.test \n"+both, at4, at6)
 	want := dnsproxy.Config{
@@ -153,7 +154,7 @@ func TestProxy(t *testing.T) {
 			{Link: "eth0", Servers: []netip.AddrPort{netip.MustParseAddrPort("10.0.0.1:53"), netip.MustParseAddrPort("[fe80::1%eth0]:53")},
 				Search: []string{"home.test"}, Domains: []string{"home.test"}},
 			{Link: "vpn", Servers: []netip.AddrPort{netip.MustParseAddrPort("10.9.0.1:53")},
-				Search: []string{"corp.test"}, Domains: []string{"corp.test"}, Split: true},
+				Search: []string{"corp.test"}, Domains: []string{"corp.test", "vpn.test"}, Split: true},
 		},
 		Fallback: dnsproxy.Scope{Servers: []netip.AddrPort{netip.MustParseAddrPort("192.0.2.1:53")}},
 		Hostname: "box", Domain: "home.test",

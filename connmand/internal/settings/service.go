@@ -79,6 +79,7 @@ func (s *Store) readService(path, id string, data []byte) (core.ServiceSettings,
 		SSID:         r.ssid(),
 		Hidden:       r.bool("Hidden"),
 		Frequency:    r.number("Frequency", 0, maxFreq),
+		Address:      core.AddressPolicy(r.choice("MACAddressPolicy", string(core.AddressPermanent), string(core.AddressStable), string(core.AddressRandom))),
 		Passphrase:   logx.Secret(unescapeC(r.text("Passphrase"))),
 		ConfigFile:   r.text("Config.file"),
 		ConfigEntry:  strings.TrimPrefix(r.text("Config.ident"), entryPrefix),
@@ -134,6 +135,7 @@ func writeService(file *keyfile.File, id string, s core.ServiceSettings) {
 		file.Remove(id, "mDNS")
 	}
 	setText(file, id, "SSID", hex.EncodeToString([]byte(s.SSID)))
+	setText(file, id, "MACAddressPolicy", string(s.Address))
 	if s.Frequency != 0 {
 		file.SetInt(id, "Frequency", s.Frequency)
 	}

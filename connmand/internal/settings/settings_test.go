@@ -160,6 +160,35 @@ func TestServiceValues(t *testing.T) {
 	}
 }
 
+// A VPN's addresses are its tunnel's, whatever the C implementation wrote.
+func TestVPN(t *testing.T) {
+	const id = "vpn_10_77_0_1_office_test"
+	const old = `[vpn_10_77_0_1_office_test]
+Name=Office
+SplitRouting=true
+AutoConnect=true
+Modified=2026-11-22T08:59:18Z
+IPv4.method=fixed
+IPv4.netmask_prefixlen=24
+IPv4.local_address=10.9.0.2
+IPv6.method=off
+`
+	dir := t.TempDir()
+	file := filepath.Join(dir, id, "settings")
+	write(t, file, old)
+	s, _, _ := open(t, dir)
+	got, found := load(t, s, id)
+	if !found || !got.SplitRouting || !*got.AutoConnect {
+		t.Fatalf("read %+v", got)
+	}
+	got.SplitRouting = false
+	s.SaveService(id, got)
+	s.Close()
+	if got, want := read(t, file), strings.Replace(old, "SplitRouting=true", "SplitRouting=false", 1); got != want {
+		t.Errorf("wrote %s", got)
+	}
+}
+
 func TestWhatIsNotKnownStays(t *testing.T) {
 	const id = "wifi_020000000001_6c6162_managed_psk"
 	const old = `# by hand
