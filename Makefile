@@ -35,6 +35,9 @@ PROGRAMS := bin/connmand bin/connman-vpnd bin/connmanctl bin/connmand-wait-onlin
 NETNS    := $(sort $(dir $(shell grep -rl --include='*_test.go' '^//go:build netns' $(MODULES))))
 # What needs a kernel that the machine doesn't have runs in a virtual one.
 VM       := $(sort $(dir $(shell grep -rl --include='*_test.go' '^//go:build vm' $(MODULES))))
+UNITS    := connman.service connman-wait-online.service connman-vpn.service
+BUSNAMES := net.connman net.connman.vpn
+POLICIES := connman.conf connman-vpn.conf
 PAGES    := $(notdir $(wildcard docs/*.[158]))
 ROOT     := $(filter 0,$(shell id -u))
 
@@ -126,22 +129,21 @@ gen-check:
 units-check:
 	$(call install-missing,systemd-analyze,systemd)
 	@rm -rf build/root && $(MAKE) --no-print-directory -s install-files DESTDIR=$(CURDIR)/build/root PREFIX=/usr
-	@mkdir -p build/root/usr/sbin && for p in connmand connmand-wait-online; do \
+	@mkdir -p build/root/usr/sbin && for p in connmand connmand-wait-online connman-vpnd; do \
 		printf '#!/bin/sh\n' >build/root/usr/sbin/$$p; chmod 755 build/root/usr/sbin/$$p; done
 	@integration/verify-units.sh build/root/usr
 
 install: build install-files
-	install -D -m 755 -t $(DESTDIR)$(SBINDIR) bin/connmand bin/connmand-wait-online
+	install -D -m 755 -t $(DESTDIR)$(SBINDIR) bin/connmand bin/connman-vpnd bin/connmand-wait-online
 	install -D -m 755 -t $(DESTDIR)$(BINDIR) bin/connmanctl
 	install -D -m 755 -t $(DESTDIR)$(LIBEXECDIR) bin/connman-dns-tls bin/connman-vpn-notify
 
 .PHONY: install-files
 install-files:
 	install -d $(DESTDIR)$(UNITDIR) $(DESTDIR)$(SERVICESDIR)
-	sed 's|@SBINDIR@|$(SBINDIR)|' systemd/connman.service >$(DESTDIR)$(UNITDIR)/connman.service
-	sed 's|@SBINDIR@|$(SBINDIR)|' systemd/connman-wait-online.service >$(DESTDIR)$(UNITDIR)/connman-wait-online.service
-	sed 's|@SBINDIR@|$(SBINDIR)|' systemd/net.connman.service >$(DESTDIR)$(SERVICESDIR)/net.connman.service
-	install -D -m 644 systemd/connman.conf $(DESTDIR)$(POLICYDIR)/connman.conf
+	for unit in $(UNITS); do sed 's|@SBINDIR@|$(SBINDIR)|' systemd/$$unit >$(DESTDIR)$(UNITDIR)/$$unit || exit; done
+	for name in $(BUSNAMES); do sed 's|@SBINDIR@|$(SBINDIR)|' systemd/$$name.service >$(DESTDIR)$(SERVICESDIR)/$$name.service || exit; done
+	install -D -m 644 -t $(DESTDIR)$(POLICYDIR) $(POLICIES:%=systemd/%)
 	install -D -m 644 systemd/connman_resolvconf.conf $(DESTDIR)$(TMPFILESDIR)/connman_resolvconf.conf
 	for page in $(PAGES); do \
 		install -D -m 644 -t $(DESTDIR)$(MANDIR)/man$${page##*.} docs/$$page || exit; done
@@ -153,10 +155,10 @@ install-files:
 
 # Configuration and state are the administrator's: they stay.
 uninstall:
-	rm -f $(addprefix $(DESTDIR)$(SBINDIR)/,connmand connmand-wait-online) $(DESTDIR)$(BINDIR)/connmanctl
+	rm -f $(addprefix $(DESTDIR)$(SBINDIR)/,connmand connman-vpnd connmand-wait-online) $(DESTDIR)$(BINDIR)/connmanctl
 	rm -f $(DESTDIR)$(LIBEXECDIR)/connman-dns-tls $(DESTDIR)$(LIBEXECDIR)/connman-vpn-notify
-	rm -f $(addprefix $(DESTDIR)$(UNITDIR)/,connman.service connman-wait-online.service)
-	rm -f $(DESTDIR)$(SERVICESDIR)/net.connman.service $(DESTDIR)$(POLICYDIR)/connman.conf
+	rm -f $(UNITS:%=$(DESTDIR)$(UNITDIR)/%) $(BUSNAMES:%=$(DESTDIR)$(SERVICESDIR)/%.service)
+	rm -f $(POLICIES:%=$(DESTDIR)$(POLICYDIR)/%)
 	rm -f $(DESTDIR)$(TMPFILESDIR)/connman_resolvconf.conf
 	for page in $(PAGES); do rm -f $(DESTDIR)$(MANDIR)/man$${page##*.}/$$page; done
 	rm -f $(DESTDIR)$(BASHCOMPDIR)/connmanctl $(DESTDIR)$(ZSHCOMPDIR)/_connmanctl $(DESTDIR)$(FISHCOMPDIR)/connmanctl.fish
