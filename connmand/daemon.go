@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
+	"sync"
 	"time"
 
 	"net.connman/connmand/internal/acd"
@@ -103,6 +105,7 @@ func (d *daemon) build(o options, cfg config.Config) error {
 	d.resolver = d.newResolver(o, cfg, conn)
 	d.names.OnChange(d.resolver.SetNames)
 	conflicts := acd.New(d.loop, log)
+	secret := secretKey(log)
 	ports := core.Ports{
 		Links: links,
 		DHCP4: dhcp4.New(dhcp4.Config{
@@ -120,7 +123,7 @@ func (d *daemon) build(o options, cfg config.Config) error {
 		Hostnames:       d.names,
 		Storage:         store,
 		Agents:          busapi.NewAgents(conn),
-		OpaqueAddress:   opaqueAddress(cfg, log),
+		OpaqueAddress:   opaqueAddress(cfg, secret),
 	}
 	switches := d.openSwitches()
 	if switches != nil {
@@ -142,6 +145,8 @@ func (d *daemon) build(o options, cfg config.Config) error {
 		bearer := wifi.Start(wifi.Config{
 			Manager: d.core, Loop: d.loop, Log: log, Bus: conn, Links: links, Passes: filter.Passes,
 			Driver: o.wifiDrivers, BackgroundScan: cfg.BackgroundScanning, Roaming: cfg.Roaming,
+			StableAddress: func(ssid, adapter string) string { return secret().HardwareAddr(ssid, adapter) },
+			RandomAddress: opaque.RandomHardwareAddr,
 		})
 		if cfg.RegdomFollowsTimezone {
 			d.findCountry(cfg.Localtime, bearer.SetCountry)
@@ -337,6 +342,9 @@ func (d *daemon) findCountry(localtime string, found func(string)) {
 // openSwitches opens the switches of the radios, nil where there are none.
 func (d *daemon) openSwitches() *rfkill.Switches {
 	s, err := rfkill.Open(d.loop, d.log, rfkill.Device)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // a kernel that knows no radios
+	}
 	if err != nil {
 		d.log.Info("radios are taken for free", "because", err)
 		return nil
@@ -345,21 +353,25 @@ func (d *daemon) openSwitches() *rfkill.Switches {
 	return s
 }
 
+// secretKey reads the key of opaque addresses when it is first asked for: by then
+// the state directory is there, and ours.
+func secretKey(log *slog.Logger) func() opaque.Key {
+	return sync.OnceValue(func() opaque.Key {
+		k, err := opaque.Load(settings.DefaultDir)
+		if err != nil {
+			log.Warn("opaque addresses will be others after a restart", "err", err)
+		}
+		return k
+	})
+}
+
 // opaqueAddress is what makes opaque addresses, nil if none are wanted.
-func opaqueAddress(cfg config.Config, log *slog.Logger) func(netip.Prefix, string, int) netip.Prefix {
+func opaqueAddress(cfg config.Config, secret func() opaque.Key) func(netip.Prefix, string, int) netip.Prefix {
 	if cfg.AddressGeneration != config.OpaqueAddresses {
 		return nil
 	}
-	var key *opaque.Key // read for the first address: by then the state directory is there, and ours
 	return func(prefix netip.Prefix, network string, attempt int) netip.Prefix {
-		if key == nil {
-			k, err := opaque.Load(settings.DefaultDir)
-			if err != nil {
-				log.Warn("IPv6 addresses will be others after a restart", "err", err)
-			}
-			key = &k
-		}
-		return key.Address(prefix, network, attempt)
+		return secret().Address(prefix, network, attempt)
 	}
 }
 
