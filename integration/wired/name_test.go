@@ -118,6 +118,8 @@ func TestNothingIsTouchedWithoutTheName(t *testing.T) {
 	})
 	_, err := w.bus.RequestName("net.connman", dbus.NameFlagDoNotQueue)
 	must(t, err)
+	// What they would make first is the key of opaque addresses.
+	must(t, w.Machine.WriteFile("/etc/connman/main.conf", "[General]\nIPv6AddressGeneration = stable-privacy\n"))
 	before, asked := w.everything(), len(w.Router.DHCP.Heard())
 
 	tests := []struct {
