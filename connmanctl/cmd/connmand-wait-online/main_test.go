@@ -134,10 +134,11 @@ func TestWait(t *testing.T) {
 		{"wrong type", lab.Answer{Signature: "s", Values: []any{"x"}}, "", timedOut},
 		{"nothing", lab.Answer{}, "", timedOut},
 	}
-	bus := lab.StartBus(t)
-	daemon := lab.StartDaemon(t, bus, "net.connman")
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			bus := lab.StartBus(t)
+			daemon := lab.StartDaemon(t, bus, "net.connman")
 			daemon.Answer("net.connman.Manager.GetServices", tt.answer)
 			cmd, text := start(t, bus.Address, append([]string{"--timeout=1"}, strings.Fields(tt.args)...)...)
 			if got := finish(t, cmd); got != tt.want || text.Len() > 0 {
