@@ -19,6 +19,8 @@ type DeviceInfo struct {
 	Type Type
 	Link Link
 	MTU  int // bytes
+	// Permanent is the hardware's own address, where Link may have another one.
+	Permanent HardwareAddr
 }
 
 // Device is one adapter.

@@ -1,6 +1,7 @@
 package core
 
 import (
+	"cmp"
 	"errors"
 	"strings"
 	"time"
@@ -15,8 +16,9 @@ type Credentials struct {
 	WPS        bool        // get the rest from the network itself
 	PIN        string      // with WPS: its PIN, "" for the push button
 	Hidden     bool        // the network answers only who asks for it by name
-	Spec       *WifiSpec   // what a provisioning file says, if there is one
-	Caller     string      // unique bus name of the program that wants it, "" for none
+	Address    AddressPolicy
+	Spec       *WifiSpec // what a provisioning file says, if there is one
+	Caller     string    // unique bus name of the program that wants it, "" for none
 }
 
 // ErrRejected says that a network did not let us in for the credentials.
@@ -84,6 +86,10 @@ func (a *access) credentials() Credentials {
 		c.Passphrase, c.WPS, c.PIN = o.Passphrase, o.WPS, o.PIN
 	}
 	c.Hidden = a.s.settings.Hidden || c.Spec != nil && c.Spec.Hidden
+	c.Address = cmp.Or(a.s.settings.Address, a.s.m.cfg.AddressPolicy, AddressPermanent)
+	if c.Spec != nil {
+		c.Address = cmp.Or(c.Spec.Address, c.Address)
+	}
 	if w.WPSActive && w.Security == SecurityPSK && c.Passphrase == "" {
 		c.WPS = true
 	}

@@ -248,9 +248,10 @@ type ServiceSettings struct {
 	SplitRouting bool // only what is routed into it goes through it
 
 	// Of wireless services.
-	SSID       string // as it is on the air
-	Hidden     bool   // the network does not tell its SSID
-	Frequency  int    // where it was last, MHz; 0: not known
+	SSID       string        // as it is on the air
+	Hidden     bool          // the network does not tell its SSID
+	Frequency  int           // where it was last, MHz; 0: not known
+	Address    AddressPolicy // "": as the configuration says
 	Passphrase logx.Secret
 
 	ConfigFile  string // provisioning file and group that made the service
@@ -352,7 +353,8 @@ type ServiceSpec struct {
 type WifiSpec struct {
 	SSID       []byte
 	Hidden     bool
-	Security   string // "none", "wep", "psk", "ieee8021x"
+	Address    AddressPolicy // "": as the configuration says
+	Security   string        // "none", "wep", "psk", "ieee8021x"
 	Passphrase logx.Secret
 
 	EAP                      string

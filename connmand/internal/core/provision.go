@@ -71,7 +71,7 @@ func (spec *ServiceSpec) matches(s *Service) bool {
 	case s.kind != Wifi && s.kind != Ethernet:
 		return false
 	case spec.MAC != "":
-		return spec.MAC == link.Addr
+		return spec.MAC == link.Addr || spec.MAC == s.Device().Permanent
 	case spec.DeviceName != "":
 		return spec.DeviceName == link.Name
 	}

@@ -560,3 +560,54 @@ func TestFrequencies(t *testing.T) {
 		}
 	})
 }
+
+// Which address a network sees, its file says, or else its settings, or else the
+// configuration.
+func TestAddressPolicy(t *testing.T) {
+	for _, c := range []struct{ configured, saved, provisioned, want AddressPolicy }{
+		{want: AddressPermanent},
+		{configured: AddressStable, want: AddressStable},
+		{configured: AddressStable, saved: AddressRandom, want: AddressRandom},
+		{configured: AddressStable, saved: AddressRandom, provisioned: AddressPermanent, want: AddressPermanent},
+	} {
+		cfg := defaults()
+		cfg.AddressPolicy = c.configured
+		auto := true
+		store := &fakeStore{services: map[string]ServiceSettings{
+			"wifi_020000000009_686f6d65_managed_none": {Favorite: true, AutoConnect: &auto, SSID: "home", Address: c.saved},
+		}}
+		inWorldWith(t, cfg, store, func(w *world) {
+			a := w.radio()
+			var seen AddressPolicy
+			a.outcome = func(_ string, c Credentials) error { seen = c.Address; return nil }
+			if c.provisioned != "" {
+				w.do(func() {
+					w.m.SetSpecs([]ServiceSpec{{File: "f", Entry: "e", Type: Wifi,
+						Wifi: &WifiSpec{SSID: []byte("home"), Security: "none", Address: c.provisioned}}})
+				})
+			}
+			a.hear("home", SecurityNone)
+			if seen != c.want {
+				t.Errorf("%+v: seen %q", c, seen)
+			}
+		})
+	}
+}
+
+// A file that names the adapter by its own address is about it whichever address
+// it shows.
+func TestProvisionedByPermanentAddress(t *testing.T) {
+	inWorld(t, defaults(), func(w *world) {
+		a := w.radio()
+		w.do(func() {
+			info := a.device.Info()
+			info.Permanent, info.Link.Addr = info.Link.Addr, "\x06\x01\x02\x03\x04\x05"
+			a.device.Update(info)
+			w.m.SetSpecs([]ServiceSpec{{File: "f", Entry: "e", Type: Wifi, MAC: info.Permanent,
+				Wifi: &WifiSpec{SSID: []byte("home"), Security: "none"}}})
+		})
+		if s := a.hear("home", SecurityNone).service; !s.Immutable() {
+			t.Error("the file is not about the service")
+		}
+	})
+}

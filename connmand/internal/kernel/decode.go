@@ -79,6 +79,8 @@ func decodeLink(b []byte, known func(index int) Link) (l Link, ok bool, err erro
 			l.Name = share(text(v), old.Name)
 		case unix.IFLA_ADDRESS:
 			l.HardwareAddr = share(v, old.HardwareAddr)
+		case unix.IFLA_PERM_ADDRESS:
+			l.Permanent = share(v, old.Permanent)
 		case unix.IFLA_MTU:
 			l.MTU = int(number(v))
 		case unix.IFLA_MIN_MTU:

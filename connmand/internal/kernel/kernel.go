@@ -39,6 +39,7 @@ type Link struct {
 	DevType      string // DEVTYPE of its uevent: "wlan", "wwan", "gadget", …; often ""
 	Type         uint16 // ARPHRD_*
 	HardwareAddr string // in binary, "" if it has none
+	Permanent    string // the hardware's own, in binary, "" when it is not known
 	Up           bool   // administratively up
 	Carrier      bool   // the cable is in, the peer is there (IFF_LOWER_UP)
 	Running      bool   // ready for traffic (IFF_RUNNING): carrier, and not dormant
@@ -152,6 +153,9 @@ type Kernel interface {
 	DelRoute(r Route) error
 	// SetUp brings a link administratively up or down.
 	SetUp(index int, up bool) error
+	// SetHardwareAddr gives a link another hardware address, in binary. Most
+	// links have to be down for it.
+	SetHardwareAddr(index int, addr string) error
 	// SetMTU sets the largest packet, in bytes.
 	SetMTU(index int, mtu int) error
 	// AddTunnel makes a link that sends IPv6 packets in IPv4 packets from local

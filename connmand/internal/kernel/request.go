@@ -277,6 +277,14 @@ func (n *Netlink) SetUp(index int, up bool) error {
 	return n.requests.do(what, unix.RTM_NEWLINK, 0, msg)
 }
 
+// SetHardwareAddr implements [Kernel].
+func (n *Netlink) SetHardwareAddr(index int, addr string) error {
+	msg := nl.NewIfInfomsg(unix.AF_UNSPEC)
+	msg.Index = int32(index)
+	return n.requests.do("change hardware address", unix.RTM_NEWLINK, 0, msg,
+		nl.NewRtAttr(unix.IFLA_ADDRESS, []byte(addr)))
+}
+
 // SetMTU implements [Kernel].
 func (n *Netlink) SetMTU(index int, mtu int) error {
 	msg := nl.NewIfInfomsg(unix.AF_UNSPEC)

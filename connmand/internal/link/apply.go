@@ -22,14 +22,16 @@ const (
 
 // target is what a link should have and how far that is.
 type target struct {
-	want   *netcfg.LinkConfig // nil: never said, nothing is touched
-	done   func(error)        // of the newest Apply, until it is answered
-	dirty  bool               // want is to be compared with what there is
-	up     *bool              // the newest SetUp, until it is under way
-	upDone func(error)
-	ipv6   ipv6Target
-	busy   *loop.Op // requests under way
-	onEnd  func(error)
+	want        *netcfg.LinkConfig // nil: never said, nothing is touched
+	done        func(error)        // of the newest Apply, until it is answered
+	dirty       bool               // want is to be compared with what there is
+	up          *bool              // the newest SetUp, until it is under way
+	upDone      func(error)
+	address     *string // the newest SetHardwareAddr, until it is under way
+	addressDone func(error)
+	ipv6        ipv6Target
+	busy        *loop.Op // requests under way
+	onEnd       func(error)
 
 	placed    map[kernel.AddrKey]bool // what this run added and the kernel keeps no mark of
 	inherited []kernel.Route          // unmarked routes of before this run
@@ -69,6 +71,19 @@ func (t *Table) SetUp(index int, up bool, done func(error)) {
 	t.work(l)
 }
 
+// SetHardwareAddr gives a link another hardware address, in binary, for which it is
+// down for a moment. done is called once with the outcome, when the change was
+// delivered, unless another SetHardwareAddr comes before it began.
+func (t *Table) SetHardwareAddr(index int, addr string, done func(error)) {
+	l, ok := t.links[index]
+	if !ok {
+		t.answer(done, kernel.ErrNoLink)
+		return
+	}
+	l.address, l.addressDone = &addr, done
+	t.work(l)
+}
+
 // answer calls done, never from within the call that it answers.
 func (t *Table) answer(done func(error), err error) {
 	if done != nil {
@@ -82,6 +97,8 @@ func (t *Table) work(l *link) {
 	case l.busy != nil:
 	case l.up != nil:
 		t.turn(l)
+	case l.address != nil:
+		t.readdress(l)
 	case l.ipv6.dirty:
 		t.turnIPv6(l)
 	case l.dirty:
@@ -107,6 +124,24 @@ func (t *Table) turn(l *link) {
 			done(err)
 		}
 	})
+}
+
+// readdress gives l its new address. It must not stay down, whatever happens.
+func (t *Table) readdress(l *link) {
+	index, up, address, done := l.Index, l.Up, *l.address, l.addressDone
+	l.address, l.addressDone = nil, nil
+	t.run(l, []step{{
+		what: "change hardware address",
+		do: func(k kernel.Kernel) error {
+			if !up {
+				return k.SetHardwareAddr(index, address)
+			}
+			if err := k.SetUp(index, false); err != nil {
+				return err
+			}
+			return errors.Join(k.SetHardwareAddr(index, address), k.SetUp(index, true))
+		},
+	}}, done)
 }
 
 // converge makes l what it should be.
@@ -255,7 +290,7 @@ func (l *link) rest(now time.Time) {
 func (t *Table) abandon(l *link) {
 	l.busy.Cancel()
 	l.timer.Stop()
-	waiting := []func(error){l.onEnd, l.upDone, l.done, l.ipv6.done}
+	waiting := []func(error){l.onEnd, l.upDone, l.addressDone, l.done, l.ipv6.done}
 	l.target = target{}
 	for _, done := range waiting {
 		t.answer(done, kernel.ErrNoLink)

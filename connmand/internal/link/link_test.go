@@ -380,6 +380,35 @@ func TestSetUp(t *testing.T) {
 	})
 }
 
+// A link that gets another hardware address is up again, or still down, also when
+// it does not take the address.
+func TestSetHardwareAddr(t *testing.T) {
+	const address = "\x02\x00\x00\x00\x00\x77"
+	for _, up := range []bool{true, false} {
+		for _, fails := range []bool{false, true} {
+			bubble(t, nil, func(h *house) {
+				l := eth(h.k, "eth0")
+				synctest.Wait()
+				if !up {
+					h.on(func() { h.table.SetUp(l.Index, false, nil) })
+				}
+				h.k.Fail(func(request string) error {
+					if fails && strings.HasPrefix(request, "set hardware address") {
+						return kernel.ErrPermission
+					}
+					return nil
+				})
+				answer := errors.New("no answer")
+				h.on(func() { h.table.SetHardwareAddr(l.Index, address, func(err error) { answer = err }) })
+				now := h.k.Link(l.Index)
+				if errors.Is(answer, kernel.ErrPermission) != fails || now.Up != up || (now.HardwareAddr == address) == fails {
+					t.Errorf("up %t, refused %t: answer %v, link %+v", up, fails, answer, now)
+				}
+			})
+		}
+	}
+}
+
 func TestLoopbackIsSetUp(t *testing.T) {
 	for name, prepare := range map[string]func(*fake.Kernel){
 		"down":       nil,

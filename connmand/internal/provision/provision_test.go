@@ -64,6 +64,7 @@ DomainSuffixMatch = example.org
 DomainMatch = radius.example.org
 Phase2 = MSCHAPV2
 Hidden = true
+MACAddressPolicy = random
 
 [service_psk]
 Type = wifi
@@ -108,6 +109,7 @@ DomainSuffixMatch = "example.org"
 DomainMatch = "radius.example.org"
 Phase2 = "MSCHAPV2"
 Hidden = true
+MACAddressPolicy = "random"
 
 [service_psk]
 Type = "wifi"
@@ -130,11 +132,11 @@ func TestEveryKey(t *testing.T) {
 		Nameservers: []string{"10.2.3.4", "192.168.1.99"}, DNSOverTLS: netcfg.Strict,
 		ServerNames:   map[netip.Addr]string{netip.MustParseAddr("192.168.1.99"): "dns.example"},
 		SearchDomains: []string{"my.home", "isp.net"},
-		Timeservers: []string{"10.172.2.1", "ntp.my.isp.net"}, Domain: "my.home", MDNS: &mdns,
+		Timeservers:   []string{"10.172.2.1", "ntp.my.isp.net"}, Domain: "my.home", MDNS: &mdns,
 	}, {
 		File: "example", Entry: "tls", Type: core.Wifi,
 		Wifi: &core.WifiSpec{
-			SSID: []byte("tls_ssid"), Hidden: true, Security: "ieee8021x", EAP: "tls", CACertFile: "/certs/ca.pem",
+			SSID: []byte("tls_ssid"), Hidden: true, Address: core.AddressRandom, Security: "ieee8021x", EAP: "tls", CACertFile: "/certs/ca.pem",
 			ClientCertFile: "/certs/client.pem", PrivateKeyFile: "/certs/client.key", PrivateKeyPassphrase: "with space ",
 			PrivateKeyPassphraseType: "fsid", Identity: "user", AnonymousIdentity: "anonymous", SubjectMatch: "subject",
 			AltSubjectMatch: "DNS:a;DNS:b", DomainSuffixMatch: "example.org", DomainMatch: "radius.example.org", Phase2: "MSCHAPV2",

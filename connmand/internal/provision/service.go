@@ -16,7 +16,7 @@ import (
 var serviceKeys = []string{
 	"Type", "Name", "SSID", "EAP", "CACertFile", "ClientCertFile", "PrivateKeyFile", "PrivateKeyPassphrase",
 	"PrivateKeyPassphraseType", "Identity", "AnonymousIdentity", "SubjectMatch", "AltSubjectMatch",
-	"DomainSuffixMatch", "DomainMatch", "Phase2", "Passphrase", "Security", "Hidden", "IPv4", "IPv6",
+	"DomainSuffixMatch", "DomainMatch", "Phase2", "Passphrase", "Security", "Hidden", "MACAddressPolicy", "IPv4", "IPv6",
 	"IPv6.Privacy", "MAC", "DeviceName", "mDNS", "Nameservers", "DNSOverTLS", "SearchDomains", "Timeservers", "Domain",
 }
 
@@ -211,6 +211,7 @@ func (g *groupReader) wifi() *core.WifiSpec {
 	return &core.WifiSpec{
 		SSID:                     g.ssid(),
 		Hidden:                   g.flag("Hidden"),
+		Address:                  g.addressPolicy(),
 		Security:                 g.security(),
 		Passphrase:               logx.Secret(g.verbatim("Passphrase")),
 		EAP:                      g.text("EAP"),
@@ -227,6 +228,18 @@ func (g *groupReader) wifi() *core.WifiSpec {
 		DomainMatch:              g.text("DomainMatch"),
 		Phase2:                   g.text("Phase2"),
 	}
+}
+
+// addressPolicy is which hardware address the network gets to see. One that cannot
+// be read must not have the network see more than is wanted.
+func (g *groupReader) addressPolicy() core.AddressPolicy {
+	const key = "MACAddressPolicy"
+	switch p := core.AddressPolicy(g.text(key)); p {
+	case "", core.AddressPermanent, core.AddressStable, core.AddressRandom:
+		return p
+	}
+	g.drop(key, "none of permanent, stable-random, random")
+	return ""
 }
 
 // ssid is what SSID says in hexadecimal, or Name as it is.

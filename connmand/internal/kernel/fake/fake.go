@@ -220,6 +220,13 @@ func (k *Kernel) SetUp(index int, up bool) error {
 	})
 }
 
+// SetHardwareAddr implements [kernel.Kernel].
+func (k *Kernel) SetHardwareAddr(index int, addr string) error {
+	return k.request(fmt.Sprintf("set hardware address %x on %d", addr, index), func() error {
+		return k.change(index, func(l *kernel.Link) { l.HardwareAddr = addr })
+	})
+}
+
 // SetMTU implements [kernel.Kernel].
 func (k *Kernel) SetMTU(index int, mtu int) error {
 	return k.request(fmt.Sprintf("set MTU %d on %d", mtu, index), func() error {

@@ -191,6 +191,9 @@ func linkLifecycle(t *testing.T, lab Lab, w *watcher) {
 	await(w, is(true, true))
 	ok(t, lab.Kernel.SetMTU(index, 1400))
 	await(w, func(e kernel.LinkChanged) bool { return e.Link.MTU == 1400 })
+	const address = "\x02\x00\x00\x00\x00\x77"
+	ok(t, lab.Kernel.SetHardwareAddr(index, address))
+	await(w, func(e kernel.LinkChanged) bool { return e.Link.HardwareAddr == address })
 	ok(t, lab.Kernel.SetUp(index, false))
 	await(w, is(false, false))
 	lab.RemoveLink(index)
@@ -291,6 +294,7 @@ func noSuchLink(t *testing.T, lab Lab, _ *watcher) {
 	fails(t, lab.Kernel.AddRoute(index, r), kernel.ErrNoLink)
 	fails(t, lab.Kernel.SetUp(index, true), kernel.ErrNoLink)
 	fails(t, lab.Kernel.SetMTU(index, 1400), kernel.ErrNoLink)
+	fails(t, lab.Kernel.SetHardwareAddr(index, "\x02\x00\x00\x00\x00\x77"), kernel.ErrNoLink)
 }
 
 func routeLinkDown(t *testing.T, lab Lab, w *watcher) {

@@ -32,8 +32,9 @@ type adapter struct {
 	state    string
 	bsss     map[bus.ObjectPath]*bss
 	networks map[string]*network
-	current  bus.ObjectPath // the access point in use
-	attempt  *attempt       // to be in a network, also once it succeeded
+	current  bus.ObjectPath          // the access point in use
+	lost     map[bus.ObjectPath]bool // access points that are kept until the next scan, nil for none
+	attempt  *attempt                // to be in a network, also once it succeeded
 	scans    scans
 }
 
@@ -41,7 +42,7 @@ func (a *adapter) info() core.DeviceInfo {
 	return core.DeviceInfo{
 		Type: core.Wifi,
 		Link: core.Link{Index: a.link.Index, Name: a.link.Name, Addr: core.HardwareAddr(a.link.HardwareAddr)},
-		MTU:  a.link.MTU,
+		MTU:  a.link.MTU, Permanent: core.HardwareAddr(identity(a.link)),
 	}
 }
 
@@ -160,12 +161,12 @@ func (a *adapter) close() {
 	}
 	a.scans.stop()
 	networks := a.networks
-	a.networks, a.bsss, a.current = nil, nil, ""
+	a.networks, a.bsss, a.current, a.lost = nil, nil, "", nil
 	for _, n := range networks {
 		n.core.Remove()
 	}
 	if a.owner == a.b.owner {
-		a.b.Bus.Call(supplicant.WpaSupplicant1RemoveInterfaceCall(a.owner, rootPath, path), nil)
+		a.b.Bus.Call(supplicant.WpaSupplicant1RemoveInterfaceCall(a.owner, rootPath, path), func([]any, error) { a.reveal() })
 	}
 }
 
@@ -244,6 +245,10 @@ func (a *adapter) heardMore(path bus.ObjectPath, about bus.Dict) {
 
 // unheard forgets an access point.
 func (a *adapter) unheard(path bus.ObjectPath) {
+	if a.lost != nil {
+		a.lost[path] = true
+		return
+	}
 	if h := a.bsss[path]; h != nil {
 		delete(a.bsss, path)
 		a.leave(path, h.group())

@@ -23,6 +23,7 @@ const (
 // Links are the links of the machine; *link.Table is.
 type Links interface {
 	Watch(observe func(link.Event))
+	SetHardwareAddr(index int, addr string, done func(error))
 }
 
 // Bus is how the supplicant is reached; *bus.Conn is one.
@@ -48,6 +49,10 @@ type Config struct {
 	// network it is in.
 	BackgroundScan bool
 	Roaming        core.RoamingScan // with BackgroundScan
+	// StableAddress makes a hardware address, in binary, for a network and an
+	// adapter; RandomAddress another one each time.
+	StableAddress func(ssid, adapter string) string
+	RandomAddress func() string
 }
 
 // Bearer turns wireless links into devices.
@@ -98,7 +103,7 @@ func (b *Bearer) consider(l kernel.Link) {
 		delete(b.links, l.Index)
 		b.remove(l.Index)
 		return
-	case known && (old.HardwareAddr != l.HardwareAddr || old.Name != l.Name):
+	case known && (identity(old) != identity(l) || old.Name != l.Name):
 		b.remove(l.Index) // the identity of its services changes
 	}
 	b.links[l.Index] = l
@@ -112,6 +117,14 @@ func (b *Bearer) consider(l kernel.Link) {
 		return
 	}
 	b.add(l)
+}
+
+// identity is the address that an adapter's services are named by.
+func identity(l kernel.Link) string {
+	if len(l.Permanent) == len(l.HardwareAddr) {
+		return l.Permanent
+	}
+	return l.HardwareAddr
 }
 
 // wake has the bus start the supplicant, if it can. That nobody is there yet is

@@ -25,7 +25,7 @@ type network struct {
 func (n *network) refresh() {
 	if n.core == nil {
 		n.core = n.a.device.AddNetwork(core.NetworkInfo{
-			Ident:    fmt.Sprintf("%x", n.a.link.HardwareAddr),
+			Ident:    fmt.Sprintf("%x", identity(n.a.link)),
 			Group:    n.group(),
 			Name:     displayName(n.ssid),
 			Wireless: n.wireless(),
@@ -142,13 +142,24 @@ func (n *network) Connect(c core.Credentials, done func(error)) {
 	a.scans.pause()
 	t := &attempt{n: n, done: done, cancel: func() {}}
 	a.attempt = t
-	if c.WPS {
-		t.setUp(c)
-		return
-	}
-	// The supplicant joins at once what it has just heard, and otherwise looks
-	// through all channels first.
-	a.scans.refresh(n, func() {
+	a.appearAs(n.address(c.Address), func(err error) {
+		switch {
+		case t.ended:
+		case err != nil:
+			a.b.Log.Warn("network is not joined", "err", err)
+			t.tell(err)
+		case c.WPS:
+			t.setUp(c)
+		default:
+			t.approach(c)
+		}
+	})
+}
+
+// approach joins the network as soon as it was heard: the supplicant joins at once
+// what it has just heard, and otherwise looks through all channels first.
+func (t *attempt) approach(c core.Credentials) {
+	t.n.a.scans.refresh(t.n, func() {
 		if !t.ended {
 			t.join(c)
 		}

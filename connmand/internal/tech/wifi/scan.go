@@ -136,6 +136,9 @@ func (s *scans) targets() bus.Array {
 
 // scanned hears that a scan, ours or not, is over.
 func (a *adapter) scanned() {
+	if s := &a.scans; !s.running || len(s.looked) == 0 {
+		a.settle()
+	}
 	a.device.Scanned()
 	a.scans.last = a.b.Loop.Now()
 	if a.scans.running {

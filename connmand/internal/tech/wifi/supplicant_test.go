@@ -3,6 +3,8 @@ package wifi
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"testing/synctest"
@@ -282,6 +284,16 @@ func (a *fakeAdapter) vanish(path bus.ObjectPath) {
 	a.f.emit(a.path, supplicant.InterfaceInterface, "BSSRemoved", path)
 }
 
+// forget makes it lose all.
+func (a *fakeAdapter) forget() {
+	a.f.mu.Lock()
+	heard := slices.Collect(maps.Keys(a.bsss))
+	a.f.mu.Unlock()
+	for _, path := range heard {
+		a.vanish(path)
+	}
+}
+
 // count says how often a method was called.
 func (f *fakeSupplicant) count(member string) int {
 	f.mu.Lock()
@@ -313,8 +325,11 @@ func accessPoint(ssid string, signal int16, ways ...string) bus.Dict {
 type radio struct {
 	*fakeSupplicant
 	bearer *Bearer
-	kernel *fake.Kernel
-	links  map[string]kernel.Link
+	random int // addresses that were made at random
+	// nameless adapters do not tell their own address.
+	nameless bool
+	kernel   *fake.Kernel
+	links    map[string]kernel.Link
 }
 
 func newRadio(w *techtest.World) *radio {
@@ -328,6 +343,8 @@ func newRadio(w *techtest.World) *radio {
 			Manager: w.Manager, Loop: w.Loop, Log: w.Log, Bus: r.fakeSupplicant, Links: table,
 			Passes: func(name string) bool { return !strings.HasPrefix(name, "no") },
 			Driver: "nl80211", BackgroundScan: true,
+			StableAddress: func(ssid, adapter string) string { return "\x02" + ssid[:4] + adapter[5:] },
+			RandomAddress: func() string { r.random++; return "\x06rand" + string(rune('0'+r.random)) },
 		})
 	})
 	return r
@@ -335,8 +352,11 @@ func newRadio(w *techtest.World) *radio {
 
 // plug adds an adapter, and waits until the supplicant has it if that is on.
 func (r *radio) plug(name string) *fakeAdapter {
-	r.links[name] = r.kernel.AddLink(kernel.Link{Name: name, Type: kernel.TypeEther, DevType: "wlan",
-		HardwareAddr: "\x02\x00\x00\x00\x00" + name[:1]})
+	l := kernel.Link{Name: name, Type: kernel.TypeEther, DevType: "wlan", HardwareAddr: "\x02\x00\x00\x00\x00" + name[:1]}
+	if !r.nameless {
+		l.Permanent = l.HardwareAddr
+	}
+	r.links[name] = r.kernel.AddLink(l)
 	synctest.Wait()
 	return r.adapter(name)
 }
