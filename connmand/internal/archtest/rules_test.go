@@ -24,7 +24,9 @@ const (
 var importRules = []importRule{
 	{
 		why: "core is the domain without I/O: what it needs from outside is an interface that it declares",
-		bad: func(from, what string) bool { return under(from, "connmand/internal/core") && !pure(what) },
+		bad: func(from, what string) bool {
+			return (under(from, "connmand/internal/core") || under(from, "vpnd/internal/core")) && !pure(what)
+		},
 	},
 	{
 		why: "kernel is the only door to rtnetlink: one socket, one order of events. In vpnd, who makes links makes them there",
@@ -59,6 +61,14 @@ var importRules = []importRule{
 		tests: true,
 	},
 	{
+		why: "providers do not know each other: a new one is one new folder and one line in main",
+		bad: func(from, what string) bool {
+			mine, theirs := provider(from), provider(strings.TrimPrefix(what, ours))
+			return mine != "" && theirs != "" && mine != theirs
+		},
+		tests: true,
+	},
+	{
 		why: "protocols speak to the wire and report values: the bus is busapi's",
 		bad: func(from, what string) bool {
 			return slices.Contains(protocols, strings.TrimPrefix(from, "connmand/internal/")) && bus(what)
@@ -68,7 +78,8 @@ var importRules = []importRule{
 	{
 		why: "arrows point one way: only main and busapi know busapi",
 		bad: func(from, what string) bool {
-			return what == daemon+"busapi" && from != "connmand" && !under(from, "connmand/internal/busapi")
+			program, isBusapi := strings.CutSuffix(strings.TrimPrefix(what, ours), "/internal/busapi")
+			return isBusapi && from != program && from != program+"/internal/busapi"
 		},
 	},
 	{
@@ -86,7 +97,8 @@ var importRules = []importRule{
 	{
 		why: "domain state belongs to the loop: there is nothing to lock",
 		bad: func(from, what string) bool {
-			return (what == "sync" || what == "sync/atomic") && (under(from, "connmand/internal/core") || under(from, "connmand/internal/busapi"))
+			return (what == "sync" || what == "sync/atomic") &&
+				(strings.HasSuffix(from, "/internal/core") || strings.HasSuffix(from, "/internal/busapi"))
 		},
 	},
 }
@@ -115,6 +127,17 @@ func bearer(p string) string {
 	rest, ok := strings.CutPrefix(p, "connmand/internal/tech/")
 	name, _, _ := strings.Cut(rest, "/")
 	if !ok || name == "techtest" {
+		return ""
+	}
+	return name
+}
+
+// provider returns the maker of tunnels that the package at p belongs to, "" if
+// none. What two of them share is none.
+func provider(p string) string {
+	rest, ok := strings.CutPrefix(p, "vpnd/internal/provider/")
+	name, _, _ := strings.Cut(rest, "/")
+	if !ok || name == "vpncscript" {
 		return ""
 	}
 	return name

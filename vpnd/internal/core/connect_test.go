@@ -196,7 +196,7 @@ func TestAuthErrorLimit(t *testing.T) {
 					w.connect(c)
 					w.do(func() { w.provider.last().report(Up{tunnel}) })
 					w.do(c.Disconnect)
-					time.Sleep(tt.after)
+					w.pass(tt.after)
 				}
 				var got []int
 				for range tt.want {

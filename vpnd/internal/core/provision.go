@@ -3,7 +3,6 @@ package core
 import (
 	"fmt"
 	"maps"
-	"reflect"
 	"slices"
 )
 
@@ -14,7 +13,7 @@ func (m *Manager) SetSpecs(specs []Spec) {
 		return
 	}
 	for _, c := range slices.Clone(m.connections) {
-		if c.spec != nil && !slices.ContainsFunc(specs, func(s Spec) bool { return reflect.DeepEqual(s, *c.spec) }) {
+		if c.spec != nil && !slices.ContainsFunc(specs, func(s Spec) bool { return s.Equal(*c.spec) }) {
 			m.remove(c)
 		}
 	}
@@ -56,6 +55,13 @@ func (m *Manager) provision(s Spec) error {
 	c.take(s.Settings)
 	m.add(c)
 	return nil
+}
+
+// Equal reports whether both specify the same, of the same file and entry.
+func (s Spec) Equal(o Spec) bool {
+	return s.File == o.File && s.Entry == o.Entry && s.Type == o.Type && s.Name == o.Name && s.Host == o.Host &&
+		s.Domain == o.Domain && s.SplitRouting == o.SplitRouting && slices.Equal(s.Settings.Routes, o.Settings.Routes) &&
+		maps.Equal(s.Settings.Text, o.Settings.Text) && maps.Equal(s.Settings.Secrets, o.Settings.Secrets)
 }
 
 // KeysOf are the settings that connections of a provider have, beyond those that

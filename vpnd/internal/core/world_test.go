@@ -53,6 +53,12 @@ func (w *world) do(fn func()) {
 	synctest.Wait()
 }
 
+// pass lets time pass.
+func (w *world) pass(d time.Duration) {
+	time.Sleep(d)
+	synctest.Wait()
+}
+
 // changes lists what clients are told, as text.
 func (w *world) changes() []string {
 	var list []string

@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -153,7 +152,7 @@ func (d *Directory) reload() {
 		}
 	}
 	d.problems = problems
-	if !d.reported || !reflect.DeepEqual(specs, d.specs) {
+	if !d.reported || !slices.EqualFunc(specs, d.specs, core.Spec.Equal) {
 		d.reported, d.specs = true, specs
 		d.post(specs)
 	}
