@@ -16,6 +16,7 @@ type agent struct {
 	answers []map[string]string // one for each question; the last one stays
 	asked   []map[string]map[string]dbus.Variant
 	errors  []string
+	busy    chan struct{} // questions wait until it is closed
 }
 
 func newAgent(w *world) *agent {
@@ -38,6 +39,21 @@ func (a *agent) will(answers ...map[string]string) {
 	a.answers, a.asked, a.errors = answers, nil, nil
 }
 
+// hesitate has the agent think about its answers until release.
+func (a *agent) hesitate() (release func()) {
+	a.will()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	busy := make(chan struct{})
+	a.busy = busy
+	return func() {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		a.busy = nil
+		close(busy)
+	}
+}
+
 // questions are what was asked since will.
 func (a *agent) questions() []map[string]map[string]dbus.Variant {
 	a.mu.Lock()
@@ -46,10 +62,14 @@ func (a *agent) questions() []map[string]map[string]dbus.Variant {
 }
 
 // RequestInput is net.connman.vpn.Agent's.
-func (a *agent) RequestInput(_ dbus.ObjectPath, fields map[string]map[string]dbus.Variant) (map[string]dbus.Variant, *dbus.Error) {
+func (a *agent) RequestInput(_ dbus.ObjectPath, fields map[string]dbus.Variant) (map[string]dbus.Variant, *dbus.Error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.asked = append(a.asked, fields)
+	about := make(map[string]map[string]dbus.Variant)
+	for name, field := range fields {
+		about[name], _ = field.Value().(map[string]dbus.Variant)
+	}
+	a.asked = append(a.asked, about)
 	if len(a.answers) == 0 {
 		return nil, dbus.NewError(vpnName+".Agent.Error.Canceled", nil)
 	}

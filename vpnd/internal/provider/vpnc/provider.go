@@ -128,7 +128,7 @@ var (
 )
 
 func (a *attempt) output(line string) {
-	line, ok := strings.CutPrefix(line, "vpnc: ")
+	_, line, ok := strings.Cut(line, "vpnc: ") // a path may come before
 	if !ok || a.why != nil {
 		return
 	}
