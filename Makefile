@@ -87,15 +87,16 @@ tools:
 
 test: lint peers unit netns vm
 
+# Tests wait more than they work: there may be more of them than processors.
 unit: tools
-	go test -race $(PACKAGES)
+	go test -race -p 4 -parallel 8 $(PACKAGES)
 
 ifdef ROOT
 peers:
 	integration/peers.sh $(CONNMAN_REFERENCE)
 
 netns: tools peers build
-	go test -race -tags netns -p 1 -timeout 25m $(NETNS:%/=./%)
+	go test -race -tags netns -p 1 -parallel 8 -timeout 25m $(NETNS:%/=./%)
 
 vm: tools peers build
 	go build -o build/vmrun ./integration/vm/vmrun
