@@ -16,9 +16,12 @@ const (
 	technologyPath = "/net/connman/technology/"
 )
 
-// servicesInterval is the least time between two ServicesChanged, each of
-// which lists every service.
-const servicesInterval = 100 * time.Millisecond
+// servicesInterval is the least time between two ServicesChanged; as each of them
+// lists every service, it is servicesEach for each where that is longer.
+const (
+	servicesInterval = 100 * time.Millisecond
+	servicesEach     = 500 * time.Microsecond
+)
 
 // API is the domain as the bus sees it.
 type API struct {

@@ -79,7 +79,8 @@ func (s *services) send() {
 		return
 	}
 	now := s.api.loop.Now()
-	if wait := servicesInterval - now.Sub(s.last); wait > 0 && !s.last.IsZero() && !s.api.core.Stopping() {
+	interval := max(servicesInterval, time.Duration(len(s.shown))*servicesEach)
+	if wait := interval - now.Sub(s.last); wait > 0 && !s.last.IsZero() && !s.api.core.Stopping() {
 		if s.waiting == nil {
 			s.waiting = s.api.loop.After("ServicesChanged", wait, func() { s.waiting = nil })
 		}
