@@ -129,13 +129,13 @@ func TestOpenVPNBridge(t *testing.T) {
 
 // The program runs as whom the configuration says.
 func TestOpenVPNUnprivileged(t *testing.T) {
-	t.Setenv("PATH", filepath.Dir(openvpnPath())+":"+os.Getenv("PATH"))
-	w := newWorld(t)
+	w := newOpenVPNWorld(t)
 	must(t, w.daemon.Stop(patience))
 	must(t, w.machine.WriteFile("/etc/connman/connman-vpn.conf", "[DACPrivileges]\nUser = nobody\nGroup = nogroup\n"))
 	w.start()
 	w.register()
 	pki := newAuthority(t)
+	must(t, os.Chmod(filepath.Dir(filepath.Dir(pki.CA)), 0o755))
 	w.serveOpenVPN(pki, nil)
 	path := w.create("openvpn", withCertificate(pki))
 	must(t, w.connect(path))
@@ -503,6 +503,13 @@ func TestOpenVPNWrongServer(t *testing.T) {
 	w.serveOpenVPN(pki, nil, "--proto", "tcp-server")
 	if err := w.connect(path); err == nil {
 		t.Error("connected to a stranger")
+	}
+	must(t, w.call(path, "Connection.SetProperty", "OpenVPN.CACert", dbus.MakeVariant("/nonexistent")).Err)
+	if err := w.connect(path); err == nil {
+		t.Error("connected without an authority")
+	}
+	if log, err := os.ReadFile(w.daemon.Log); err != nil || !strings.Contains(string(log), "--ca fails with '/nonexistent'") {
+		t.Errorf("the log does not say why: %v", err)
 	}
 	w.leavesNothing(openvpnPrograms...)
 }

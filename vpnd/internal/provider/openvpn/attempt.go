@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"net.connman/pkg/loop"
@@ -60,7 +61,7 @@ func (a *attempt) linked(link tun.Link, err error) {
 		a.cleanUp(proc.Exit{})
 		return
 	}
-	a.task = a.tasks.Task(task.Handler{Notify: a.notified, Ended: a.cleanUp})
+	a.task = a.tasks.Task(task.Handler{Notify: a.notified, Output: a.read, Ended: a.cleanUp})
 	management := a.task.File("management")
 	a.socket = newSocket(a.loop, management, a.hear)
 	_ = a.socket.send("state on") // there is room for the first commands
@@ -141,9 +142,9 @@ func (a *attempt) verdict(exit proc.Exit) core.Ended {
 	case a.refusals > 0:
 		return core.Ended{Cause: core.AuthFailed, Err: errors.New("the server refuses the credentials")}
 	case a.wasUp && exit.Code == 0 && exit.Signal == 0:
-		return core.Ended{Err: fmt.Errorf("openvpn ended: %s", a.detail)}
+		return core.Ended{Err: fmt.Errorf("openvpn ended (%s)", a.detail)}
 	}
-	return core.Ended{Cause: core.ConnectFailed, Err: fmt.Errorf("openvpn ended with %v: %s", exit, a.detail)}
+	return core.Ended{Cause: core.ConnectFailed, Err: fmt.Errorf("openvpn ended with %v (%s)", exit, a.detail)}
 }
 
 // notified is what the up script reports.
@@ -160,6 +161,14 @@ func (a *attempt) notified(reason string, env map[string]string) error {
 	tunnel.Index = a.link.Index
 	a.tunnel = &tunnel
 	return nil
+}
+
+// read looks for what openvpn says before it can say it on the management
+// interface.
+func (a *attempt) read(line string) {
+	if why, ok := strings.CutPrefix(line, "Options error: "); ok && a.detail == "" {
+		a.detail = readable(why)
+	}
 }
 
 // complain logs what the server has said wrong, without letting it fill the log.
