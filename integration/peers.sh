@@ -24,6 +24,13 @@ iw:sbin/iw
 busybox-static:bin/busybox
 linux-image-amd64:kernel
 unbound:usr/sbin/unbound
+ocserv:usr/sbin/ocserv
+libstrongswan:usr/lib/ipsec/libstrongswan.so
+libcharon-extauth-plugins:usr/lib/ipsec/plugins/libstrongswan-xauth-generic.so
+libcharon-extra-plugins:usr/lib/ipsec/plugins/libstrongswan-kernel-libipsec.so
+strongswan-charon:usr/lib/ipsec/charon
+strongswan-libcharon:usr/lib/ipsec/libcharon.so
+strongswan-swanctl:usr/sbin/swanctl
 systemd-resolved:lib/systemd/systemd-resolved
 '
 # Installed: package, and a program or library that says it is there.
@@ -36,7 +43,10 @@ dnsperf:dnsperf
 iproute2:ip
 openssl:openssl
 qemu-system-x86:qemu-system-x86_64
+iputils-ping:ping
 musl-tools:musl-gcc
+openconnect:openconnect
+vpnc:vpnc
 systemd:systemd-analyze
 tcpdump:tcpdump
 fish:fish
@@ -44,14 +54,18 @@ zsh:zsh
 libaudit1:lib
 libcurl3-gnutls:lib
 libdbus-1-3:lib
+libev4:lib
 libevent-2.1-7:lib
 libglib2.0-0:lib
+libgmp10:lib
 libgnutls30:lib
+libhttp-parser2.9:lib
 liblog4cplus-2.0.5:lib
 liblzo2-2:lib
 libmariadb3:lib
 libndp0:lib
 libnghttp2-14:lib
+liboath0:lib
 libprotobuf-c1:lib
 libnl-3-200:lib
 libnl-genl-3-200:lib
@@ -61,10 +75,13 @@ libpkcs11-helper1:lib
 libpq5:lib
 libpsl5:lib
 libpython3.11:lib
+libradcli4:lib
 libreadline8:lib
+libseccomp2:lib
 libselinux1:lib
 libssl3:lib
 libsystemd0:lib
+libtalloc2:lib
 libudev1:lib
 libxtables12:lib
 '

@@ -34,7 +34,7 @@ func (w *world) startOcserv(more ...string) *ocserv {
 	const dir = "/run/ocserv" // where its workers, who are nobody, get at it
 	must(w.t, os.MkdirAll(w.server.Path(dir), 0o755))
 	users := filepath.Join(dir, "users")
-	cmd := exec.Command("ocpasswd", "-c", w.server.Path(users), "-g", "staff,guest", userName)
+	cmd := exec.Command(peer("ocserv/usr/bin/ocpasswd"), "-c", w.server.Path(users), "-g", "staff,guest", userName)
 	cmd.Stdin = strings.NewReader(password + "\n" + password + "\n")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		w.t.Fatalf("ocpasswd: %v\n%s", err, out)
@@ -70,7 +70,7 @@ cisco-client-compat = true
 	file := filepath.Join(dir, "ocserv.conf")
 	must(w.t, os.WriteFile(w.server.Path(file), []byte(config), 0o644))
 	var err error
-	s.Process, err = w.server.Start(exec.Command("ocserv", "--foreground", "--config", file))
+	s.Process, err = w.server.Start(exec.Command(peer("ocserv/usr/sbin/ocserv"), "--foreground", "--config", file))
 	must(w.t, err)
 	w.listening("443")
 	return s

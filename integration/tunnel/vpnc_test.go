@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/sys/unix"
 	"net.connman/integration/lab"
 )
 
@@ -92,11 +93,25 @@ secrets {
 }
 `
 
+// showStrongSwan lets the host see strongSwan where its programs look for
+// themselves and their plugins.
+func showStrongSwan() error {
+	lower := ""
+	for _, pkg := range []string{
+		"libstrongswan", "libcharon-extauth-plugins", "libcharon-extra-plugins", "strongswan-charon", "strongswan-libcharon",
+		"strongswan-swanctl",
+	} {
+		lower += peer(pkg+"/usr/lib") + ":"
+	}
+	return unix.Mount("overlay", "/usr/lib", "overlay", unix.MS_RDONLY, "lowerdir="+lower+"/usr/lib")
+}
+
 // startCharon runs a server for vpnc, with a host behind it.
 func (w *world) startCharon() *lab.Process {
 	w.t.Helper()
 	must(w.t, w.server.WriteFile("/run/strongswan.conf", charonConfig))
 	must(w.t, w.server.WriteFile("/run/swanctl.conf", connections))
+	must(w.t, w.server.Do(showStrongSwan))
 	start := exec.Command("/usr/lib/ipsec/charon")
 	start.Env = append(os.Environ(), "STRONGSWAN_CONF=/run/strongswan.conf")
 	p, err := w.server.Start(start)
@@ -105,7 +120,7 @@ func (w *world) startCharon() *lab.Process {
 		_, err := os.Stat(w.server.Path("/run/vici"))
 		return err
 	}))
-	load := exec.Command("swanctl", "--load-all", "--file", "/run/swanctl.conf")
+	load := exec.Command(peer("strongswan-swanctl/usr/sbin/swanctl"), "--load-all", "--file", "/run/swanctl.conf")
 	load.Env = start.Env
 	out, err := w.server.Output(load)
 	if err != nil {

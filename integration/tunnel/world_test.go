@@ -39,6 +39,9 @@ func must(t testing.TB, err error) {
 	}
 }
 
+// peer is a program that the tests bring with them.
+func peer(path string) string { return filepath.Join(os.Getenv("CONNMAN_REFERENCE"), path) }
+
 // world is a machine with connman-vpnd and a server.
 type world struct {
 	t       testing.TB
@@ -52,8 +55,9 @@ type world struct {
 }
 
 // newWorld builds the hosts and starts the daemon, with an agent registered.
-func newWorld(t testing.TB) *world {
+func newWorld(t *testing.T) *world {
 	t.Helper()
+	t.Parallel() // most of the time they wait
 	w := &world{t: t, lab: lab.ForTest(t)}
 	var err error
 	w.machine, err = w.lab.Host("machine")
