@@ -4,6 +4,7 @@
 #                 virtual machines (make netns, make vm)
 # make bench      measure against other network managers (root)
 # make install    DESTDIR and PREFIX as usual
+# make selinux    the policy module for machines where SELinux is enforced
 
 PREFIX  ?= /usr/local
 DESTDIR ?=
@@ -113,7 +114,7 @@ peers netns vm bench:
 endif
 
 # What is generated must be what is committed; units must satisfy systemd.
-lint: gen-check units-check
+lint: gen-check units-check build/selinux/connman-task.pp
 	@unformatted=$$(gofmt -l $(MODULES)); if [ -n "$$unformatted" ]; then echo "not formatted: $$unformatted"; exit 1; fi
 	go vet -tags netns,vm $(PACKAGES)
 	go run $(STATICCHECK) -tags netns,vm $(PACKAGES)
@@ -133,6 +134,18 @@ units-check:
 	@mkdir -p build/root/usr/sbin && for p in connmand connmand-wait-online connman-vpnd; do \
 		printf '#!/bin/sh\n' >build/root/usr/sbin/$$p; chmod 755 build/root/usr/sbin/$$p; done
 	@integration/verify-units.sh build/root/usr
+
+# For machines where SELinux is enforced.
+.PHONY: selinux
+selinux: build/selinux/connman-task.pp
+	@echo 'install it: semodule -i $<'
+
+build/selinux/connman-task.pp: selinux/connman-task.te
+	$(call install-missing,checkmodule,checkpolicy)
+	$(call install-missing,semodule_package,semodule-utils)
+	@mkdir -p $(@D)
+	checkmodule -M -m -o $(@:.pp=.mod) $<
+	semodule_package -o $@ -m $(@:.pp=.mod)
 
 install: build install-files
 	install -D -m 755 -t $(DESTDIR)$(SBINDIR) bin/connmand bin/connman-vpnd bin/connmand-wait-online
