@@ -62,6 +62,7 @@ type bearer struct {
 	device      *core.Device // nil while there is no daemon
 	connections map[bus.ObjectPath]*connection
 	silence     []func() // end the subscriptions to the daemon's signals
+	answered    bool     // the daemon has, or there is none
 }
 
 // Start reports the VPNs of the machine from now on. A daemon that the bus can
@@ -79,7 +80,8 @@ func (b *bearer) wake() {
 	b.Bus.Call(vpn.ManagerGetConnectionsCall(busName, managerPath), func(_ []any, err error) {
 		if err != nil && b.owner == "" {
 			b.Log.Debug("no VPNs", "err", err)
-			b.Manager.VPNsKnown()
+			b.answered = true
+			b.known()
 		}
 	})
 }
@@ -90,6 +92,7 @@ func (b *bearer) observe(e link.Event) {
 	switch e := e.(type) {
 	case link.Added:
 		b.links[e.Link.Index] = e.Link
+		b.known()
 	case link.Changed:
 		b.links[e.Link.Index] = e.Link
 		if e.Old.MTU == e.Link.MTU && e.Old.Name == e.Link.Name {
@@ -186,7 +189,17 @@ func (b *bearer) listed(list []bus.Object, err error) {
 	for _, o := range list {
 		b.add(o.Path, o.Properties)
 	}
-	b.Manager.VPNsKnown()
+	b.answered = true
+	b.known()
+}
+
+// known tells that all VPNs have been reported, once the links are there that this
+// is about.
+func (b *bearer) known() {
+	if b.answered && len(b.links) > 0 {
+		b.answered = false
+		b.Manager.VPNsKnown()
+	}
 }
 
 func (b *bearer) managerSignalled(s bus.ReceivedSignal) {
