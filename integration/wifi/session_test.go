@@ -39,6 +39,15 @@ func start(t *testing.T) *session {
 // begin gets everything ready for a run of a network manager.
 func begin(t testing.TB, manager lab.Manager) *session {
 	t.Helper()
+	s := prepare(t, manager)
+	s.startSupplicant(t)
+	t.Cleanup(func() { s.supplicant.Stop(patience) })
+	return s
+}
+
+// prepare does so without a supplicant.
+func prepare(t testing.TB, manager lab.Manager) *session {
+	t.Helper()
 	s := &session{world: inWorld(t), t: t, manager: manager}
 	state := s.machine.Path("/var/lib/connman")
 	must(t, os.RemoveAll(state))
@@ -48,8 +57,6 @@ func begin(t testing.TB, manager lab.Manager) *session {
 			s.logOutputs()
 		}
 	})
-	s.startSupplicant(t)
-	t.Cleanup(func() { s.supplicant.Stop(patience) })
 	t.Cleanup(func() {
 		if s.daemon != nil {
 			s.daemon.Stop(patience)

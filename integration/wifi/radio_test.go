@@ -1,0 +1,138 @@
+//go:build vm
+
+package wifi
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/godbus/dbus/v5"
+
+	"net.connman/integration/lab"
+)
+
+const wifiPath = dbus.ObjectPath("/net/connman/technology/wifi")
+
+// block has another program turn the switches of all wireless radios, as
+// linux/rfkill.h has it: an operation for all of kind 1.
+func (s *session) block(on bool) {
+	s.t.Helper()
+	request := []byte{0, 0, 0, 0, 1, 3, 0, 0}
+	if on {
+		request[6] = 1
+	}
+	must(s.t, os.WriteFile("/dev/rfkill", request, 0))
+}
+
+// wantPower waits until Wi-Fi is on or off, and the switches stand so or so.
+func (s *session) wantPower(powered, blocked bool) {
+	s.t.Helper()
+	s.eventually("Wi-Fi is powered", powered, func() (any, error) {
+		p, err := s.properties(wifiPath, "Technology")
+		return p["Powered"].Value(), err
+	})
+	files, err := filepath.Glob("/sys/class/rfkill/*/soft")
+	if err != nil || len(files) == 0 {
+		s.t.Fatalf("no switches: %v", err)
+	}
+	for _, file := range files {
+		state, err := os.ReadFile(file)
+		if is := strings.TrimSpace(string(state)) == "1"; err != nil || is != blocked {
+			s.t.Errorf("%s: blocked %t, want %t: %v", file, is, blocked, err)
+		}
+	}
+}
+
+// Power and the radios' switches follow each other, and so do both and
+// OfflineMode; afterwards everything works. The switches are those of all radios
+// there are, so no other test may run meanwhile.
+func TestSwitches(t *testing.T) {
+	s := begin(t, lab.Ours())
+	s.run()
+	power := func(on bool) {
+		t.Helper()
+		must(t, s.call(wifiPath, "net.connman.Technology.SetProperty", "Powered", dbus.MakeVariant(on)).Err)
+	}
+	offline := func(on bool) {
+		t.Helper()
+		must(t, s.call("/", "net.connman.Manager.SetProperty", "OfflineMode", dbus.MakeVariant(on)).Err)
+	}
+	s.wantPower(true, false)
+	s.block(true)
+	s.wantPower(false, true)
+	s.block(false)
+	s.wantPower(true, false)
+	power(false)
+	s.wantPower(false, true)
+	power(true)
+	s.wantPower(true, false)
+	s.block(true)
+	s.wantPower(false, true)
+	power(true)
+	s.wantPower(true, false)
+	offline(true)
+	s.wantPower(false, true)
+	power(true)
+	s.wantPower(true, false)
+	offline(false)
+	s.wantPower(true, false)
+	s.accessPoint("wlan1", pskNetwork("Loft", "correct horse"))
+	s.join("Loft", "psk")
+}
+
+// address is the hardware address that the machine's adapter shows.
+func (s *session) address() string {
+	s.t.Helper()
+	wlan, err := s.machine.Netlink.LinkByName("wlan0")
+	must(s.t, err)
+	return strings.ToUpper(wlan.Attrs().HardwareAddr.String())
+}
+
+// The network sees the address that it is to see, and its users do; the service
+// keeps its name.
+func TestAddresses(t *testing.T) {
+	s := start(t)
+	s.accessPoint("wlan1", pskNetwork("Quay", "correct horse"))
+	path, own := s.path("Quay", "psk"), s.address()
+	provision := func(policy string) {
+		t.Helper()
+		must(t, s.machine.WriteFile("/var/lib/connman/x.config", "[service_x]\nType=wifi\nName=Quay\nPassphrase=correct horse\nMACAddressPolicy="+policy+"\n"))
+	}
+	joined := func() string {
+		t.Helper()
+		s.wantState(path, "ready", "online")
+		p, err := s.properties(path, "Service")
+		must(t, err)
+		shown := p["Ethernet"].Value().(map[string]dbus.Variant)["Address"].Value()
+		if is := s.address(); shown != is {
+			t.Errorf("the user is told of %v, the network sees %s", shown, is)
+		}
+		return s.address()
+	}
+	again := func() string {
+		t.Helper()
+		must(t, s.call(path, "net.connman.Service.Disconnect").Err)
+		must(t, s.call(path, "net.connman.Service.Connect").Err)
+		return joined()
+	}
+	provision("stable-random")
+	stable := joined()
+	if stable == own || again() != stable {
+		t.Errorf("own %s, first %s, now %s", own, stable, s.address())
+	}
+	s.restart()
+	if got := joined(); got != stable {
+		t.Errorf("after a restart %s, want %s", got, stable)
+	}
+	provision("random")
+	s.eventually("the policy is another", true, func() (any, error) {
+		a, b := again(), again()
+		return a != stable && a != own && a != b, nil
+	})
+	must(t, s.daemon.Stop(patience))
+	if got := s.address(); got != own {
+		t.Errorf("left behind with %s, want %s", got, own)
+	}
+}
