@@ -48,6 +48,7 @@ type engine struct {
 	stream    []byte // what was read from a TCP connection
 	cleaned   []byte // an answer made fit for others
 	dirty     []*tcpClient
+	worn      []*socket
 
 	question query // being handled; here it need not be allocated
 	answer   reply
@@ -214,6 +215,7 @@ func (e *engine) run() {
 			e.tick()
 		}
 		e.flush()
+		e.renew()
 	}
 }
 

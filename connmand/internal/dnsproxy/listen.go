@@ -14,6 +14,7 @@ type listener struct {
 	udp, tcp int
 	clients  []netip.Prefix
 	accept   acceptor
+	eager    int // see more
 }
 
 const (
@@ -180,12 +181,15 @@ func (e *engine) removeListener(l *listener) {
 }
 
 // maxRounds keeps one busy socket from making others wait.
-const maxRounds = 4
+const maxRounds = 8
 
 // ready answers the datagrams that wait.
 func (l *listener) ready(e *engine, _ uint32) {
-	for range maxRounds {
+	for round := range maxRounds {
 		n, err := e.in.receive(l.udp)
+		if round > 0 {
+			l.found(err == nil)
+		}
 		if err != nil {
 			return
 		}
@@ -197,7 +201,39 @@ func (l *listener) ready(e *engine, _ uint32) {
 			e.serve(client{udp: l, addr: &e.in.addrs[i]}, e.in.message(i))
 		}
 		if n < batch {
-			return
+			if !l.more() {
+				return
+			}
+			e.asks.flush(e)
+			e.replies.flush(e)
 		}
+	}
+}
+
+// Clients that ask on when they are answered may have done so by the time that
+// all are: to look at once is a system call less than to wait for it first. It
+// is one more where there is nothing, so then it is seldom tried.
+const (
+	hopeful = 8   // times to try after it was right
+	seldom  = -64 // every so often otherwise
+)
+
+// more reports whether to answer those that wait and look for more at once.
+func (l *listener) more() bool {
+	if l.eager > 0 {
+		return true
+	}
+	if l.eager--; l.eager == seldom {
+		l.eager = 1
+	}
+	return false
+}
+
+// found notes whether it was right to look.
+func (l *listener) found(some bool) {
+	if some {
+		l.eager = hopeful
+	} else {
+		l.eager--
 	}
 }

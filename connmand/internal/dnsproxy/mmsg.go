@@ -1,6 +1,7 @@
 package dnsproxy
 
 import (
+	"syscall"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -39,7 +40,15 @@ type inbox struct {
 	addrs []sockaddr
 	data  []byte
 	size  int // of the longest datagram
+	alone int // calls in a row that found one datagram
 }
+
+// After so many lone datagrams the next ones are received by calls that are
+// faster for one, until it is time to look whether there are more at a time.
+const (
+	lonely   = 8
+	soLonely = lonely + 32
+)
 
 // init has n datagrams of at most size bytes received into data, of n*size
 // bytes.
@@ -60,6 +69,12 @@ func (b *inbox) init(n, size int, data []byte) {
 
 // receive returns how many datagrams were waiting on fd.
 func (b *inbox) receive(fd int) (int, error) {
+	if b.alone >= lonely {
+		if b.alone++; b.alone == soLonely {
+			b.alone = lonely - 1
+		}
+		return b.receiveOne(fd)
+	}
 	for i := range b.hdrs {
 		b.hdrs[i].hdr.Namelen = uint32(len(sockaddr{}))
 	}
@@ -67,7 +82,28 @@ func (b *inbox) receive(fd int) (int, error) {
 	if errno != 0 {
 		return 0, errno
 	}
+	if n == 1 {
+		b.alone++
+	} else {
+		b.alone = 0
+	}
 	return int(n), nil
+}
+
+// receiveOne takes one datagram and lets others wait.
+func (b *inbox) receiveOne(fd int) (int, error) {
+	h := &b.hdrs[0]
+	h.hdr.Namelen = uint32(len(sockaddr{}))
+	n, _, errno := unix.RawSyscall6(unix.SYS_RECVFROM, uintptr(fd), uintptr(unsafe.Pointer(&b.data[0])), uintptr(b.size),
+		unix.MSG_DONTWAIT|unix.MSG_TRUNC, uintptr(unsafe.Pointer(&b.addrs[0])), uintptr(unsafe.Pointer(&h.hdr.Namelen)))
+	if errno != 0 {
+		return 0, errno
+	}
+	h.len, h.hdr.Flags = uint32(n), 0
+	if int(n) > b.size {
+		h.hdr.Flags = unix.MSG_TRUNC
+	}
+	return 1, nil
 }
 
 // message returns a received datagram, nil if it was too long.
@@ -136,9 +172,9 @@ func (b *outbox) flush(e *engine) {
 		for end < b.n && b.fds[end] == fd {
 			end++
 		}
-		n, _, errno := unix.RawSyscall6(unix.SYS_SENDMMSG, uintptr(fd), uintptr(unsafe.Pointer(&b.hdrs[i])), uintptr(end-i), unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, 0, 0)
+		n, errno := b.send(fd, b.hdrs[i:end])
 		if errno == 0 {
-			i += int(n)
+			i += n
 			continue
 		}
 		if b.failed != nil {
@@ -147,4 +183,17 @@ func (b *outbox) flush(e *engine) {
 		i++
 	}
 	b.n, b.used = 0, 0
+}
+
+// send sends some of the messages and returns how many. For one there is a
+// faster call.
+func (b *outbox) send(fd int, hdrs []mmsghdr) (int, syscall.Errno) {
+	const flags = unix.MSG_DONTWAIT | unix.MSG_NOSIGNAL
+	if h := &hdrs[0].hdr; len(hdrs) == 1 {
+		_, _, errno := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(h.Iov.Base)), uintptr(h.Iov.Len), flags,
+			uintptr(unsafe.Pointer(h.Name)), uintptr(h.Namelen))
+		return 1, errno
+	}
+	n, _, errno := unix.RawSyscall6(unix.SYS_SENDMMSG, uintptr(fd), uintptr(unsafe.Pointer(&hdrs[0])), uintptr(len(hdrs)), flags, 0, 0)
+	return int(n), errno
 }

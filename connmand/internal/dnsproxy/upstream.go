@@ -160,9 +160,24 @@ func (s *socket) server() *upstream { return s.u }
 
 func (s *socket) forget(e *engine, id uint16) {
 	delete(s.ids, id)
-	if s.retired && len(s.ids) == 0 {
+	switch {
+	case s.retired && len(s.ids) == 0:
 		s.close(e)
+	case !s.retired && s.uses >= socketUses:
+		e.worn = append(e.worn, s)
 	}
+}
+
+// renew replaces sockets that were used enough. It is done when all answers are
+// sent, so that the next question need not wait for it.
+func (e *engine) renew() {
+	for _, s := range e.worn {
+		if i := slices.Index(s.u.sockets[:], s); i >= 0 {
+			s.retire(e)
+			s.u.sockets[i] = s.u.newSocket(e)
+		}
+	}
+	e.worn = e.worn[:0]
 }
 
 // retire takes the socket out of use; it is closed with its last answer.
