@@ -110,7 +110,7 @@ func (d *daemon) build(o options, cfg config.Config) error {
 		Links: links,
 		DHCP4: dhcp4.New(dhcp4.Config{
 			Loop: d.loop, Log: log, Dir: leaseDir,
-			Conflicts: conflicts, OnLink: onLink(links),
+			Conflicts: conflicts, OnLink: onLink(links), Find: conflicts.Find,
 		}),
 		DHCP6: dhcp6.New(dhcp6.Config{
 			Loop: d.loop, Log: log, Dir: leaseDir, OnLink: onLink(links),

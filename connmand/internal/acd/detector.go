@@ -19,17 +19,18 @@ type wire interface {
 	listen(handle func([]inbound)) error
 	// silence ends it.
 	silence()
-	// broadcast sends to all stations on the link. It needs listen.
-	broadcast(link core.Link, a arp) error
+	// send sends to a station on the link, or to all. It needs listen.
+	send(link core.Link, to core.HardwareAddr, a arp) error
 }
 
 // Detector watches addresses. It belongs to the loop.
 type Detector struct {
-	loop    *loop.Loop
-	log     *slog.Logger
-	wire    wire
-	watches []*watch
-	open    bool
+	loop     *loop.Loop
+	log      *slog.Logger
+	wire     wire
+	watches  []*watch
+	searches []*search
+	open     bool
 }
 
 var _ core.ConflictDetector = (*Detector)(nil)
@@ -87,25 +88,25 @@ func (w *watch) step(e event) {
 	for _, a := range actions {
 		switch a := a.(type) {
 		case send:
-			w.all.send(w.link, a.arp)
+			w.all.send(w.link, rawsock.Broadcast, a.arp)
 		case report:
 			w.report(a.event)
 		}
 	}
 }
 
-func (d *Detector) send(link core.Link, a arp) {
+func (d *Detector) send(link core.Link, to core.HardwareAddr, a arp) {
 	if !d.open {
 		return // hold said why
 	}
-	if err := d.wire.broadcast(link, a); err != nil {
+	if err := d.wire.send(link, to, a); err != nil {
 		d.log.Warn("cannot send ARP", "link", link.Name, "error", err)
 	}
 }
 
-// hold keeps the socket open while anything is watched.
+// hold keeps the socket open while anything is watched or looked for.
 func (d *Detector) hold() {
-	want := len(d.watches) > 0
+	want := len(d.watches)+len(d.searches) > 0
 	if want == d.open {
 		return
 	}
@@ -120,6 +121,7 @@ func (d *Detector) hold() {
 
 func (d *Detector) handle(batch []inbound) {
 	for _, in := range batch {
+		d.tell(in)
 		for _, w := range d.watches {
 			if w.link.Index == in.link && !w.ended {
 				w.step(heard{in.arp})
@@ -149,6 +151,6 @@ func (w *packetWire) listen(handle func([]inbound)) error {
 
 func (w *packetWire) silence() { w.keeper.Release() }
 
-func (w *packetWire) broadcast(link core.Link, a arp) error {
-	return w.socket.Send(link.Index, rawsock.Broadcast, a.encode())
+func (w *packetWire) send(link core.Link, to core.HardwareAddr, a arp) error {
+	return w.socket.Send(link.Index, to, a.encode())
 }

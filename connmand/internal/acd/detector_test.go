@@ -1,6 +1,7 @@
 package acd
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"net.connman/connmand/internal/core"
+	"net.connman/connmand/internal/rawsock"
 	"net.connman/pkg/loop"
 )
 
@@ -25,6 +27,7 @@ type lanEnd struct {
 	handle func([]inbound)
 	fail   bool
 	sent   int
+	to     core.HardwareAddr // of the last one sent
 }
 
 func (e *lanEnd) listen(handle func([]inbound)) error {
@@ -37,8 +40,9 @@ func (e *lanEnd) listen(handle func([]inbound)) error {
 
 func (e *lanEnd) silence() { e.handle = nil }
 
-func (e *lanEnd) broadcast(link core.Link, a arp) error {
+func (e *lanEnd) send(link core.Link, to core.HardwareAddr, a arp) error {
 	e.sent++
+	e.to = to
 	peer := e.lan.ends[e.peer]
 	e.lan.loop.Post("lan", func() {
 		if peer.handle != nil {
@@ -135,6 +139,48 @@ func TestNoSocket(t *testing.T) {
 		n.run(time.Minute)
 		if _, ok := events[0].(core.AddressFree); !ok || n.ends[0].sent != 0 {
 			t.Errorf("events %+v, %d packets", events, n.ends[0].sent)
+		}
+	})
+}
+
+// A neighbour is asked where it is thought to be, or everywhere, and whoever has
+// its address answers; the socket is open for no longer.
+func TestFind(t *testing.T) {
+	const ours, theirs = core.HardwareAddr("\x02\x00\x00\x00\x00\x01"), core.HardwareAddr("\x02\x00\x00\x00\x00\x02")
+	router := netip.MustParseAddr("10.0.0.1")
+	synctest.Test(t, func(t *testing.T) {
+		lan, d := newLAN(t)
+		here := lan.ends[0]
+		answer := func(who netip.Addr) {
+			lan.ends[1].sent++
+			if here.handle != nil {
+				here.handle([]inbound{{3, arp{sender: theirs, senderIP: who, targetIP: router}}})
+			}
+		}
+		var found []core.HardwareAddr
+		ask := func(at core.HardwareAddr) (cancel func()) {
+			lan.do(func() {
+				cancel = d[0].Find(linkOf(ours), router, at, func(a core.HardwareAddr) { found = append(found, a) })
+			})
+			return cancel
+		}
+		for _, at := range []core.HardwareAddr{"", theirs} {
+			ask(at)
+			if want := cmp.Or(at, rawsock.Broadcast); here.to != want {
+				t.Errorf("asked at %x", here.to)
+			}
+			lan.do(func() { answer(netip.MustParseAddr("10.0.0.2")); answer(router); answer(router) })
+		}
+		if len(found) != 2 || found[0] != theirs || here.handle != nil {
+			t.Errorf("found %q, socket open: %t", found, here.handle != nil)
+		}
+		ask("")
+		lan.run(patience)
+		cancel := ask("")
+		lan.do(cancel)
+		lan.do(func() { answer(router) })
+		if len(found) != 2 || here.handle != nil {
+			t.Errorf("found %q late, socket open: %t", found, here.handle != nil)
 		}
 	})
 }

@@ -76,6 +76,7 @@ func (v *ipv4) startDHCP() {
 	s := v.s
 	v.dhcp = s.m.ports.DHCP4.Start(DHCPRequest{
 		Link:           s.Device().Link,
+		Network:        s.networkName(),
 		Last:           s.settings.IPv4.LastAddress,
 		Hostname:       s.m.ports.Hostnames.Hostname(),
 		VendorClass:    s.m.cfg.VendorClassID,

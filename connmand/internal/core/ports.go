@@ -91,6 +91,7 @@ type Conflict struct {
 // DHCPRequest says what a client should ask for.
 type DHCPRequest struct {
 	Link           Link
+	Network        string     // names the network, "" where only the cable does
 	Last           netip.Addr // address of an earlier lease; invalid: none
 	Hostname       string     // sent as option 12 unless empty
 	VendorClass    string     // sent as option 60 unless empty

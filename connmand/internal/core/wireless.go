@@ -109,6 +109,15 @@ func (s *Service) rejoin() {
 // that do not tell their SSID.
 func (s *Service) hidden() bool { return s.kind == Wifi && s.network.info.Wireless.SSID == "" }
 
+// networkName is what the service's network is told from others by, "" where a
+// machine cannot tell: cables have no names.
+func (s *Service) networkName() string {
+	if s.kind != Wifi {
+		return ""
+	}
+	return s.id
+}
+
 // Security lists what is known of a wireless service's security, as the bus has
 // it.
 func (s *Service) Security() []string {

@@ -23,6 +23,9 @@ type Config struct {
 	Conflicts core.ConflictDetector
 	// OnLink reports whether the link has the address now.
 	OnLink func(link int, address netip.Addr) bool
+	// Find asks a neighbour for its hardware address, at the one it is thought
+	// to have or, with "", everywhere. It may be nil.
+	Find func(link core.Link, who netip.Addr, at core.HardwareAddr, found func(core.HardwareAddr)) (cancel func())
 }
 
 // Clients runs DHCPv4 clients, one on a link at most. It belongs to the loop.
@@ -32,7 +35,8 @@ type Clients struct {
 	files   *leasefile.Files
 	gate    gate
 	clients map[int]*client // by interface index
-	waiting int             // clients that listen
+	visits  map[string]visit
+	waiting int // clients that listen
 }
 
 var _ core.DHCP4 = (*Clients)(nil)
@@ -49,6 +53,7 @@ func newClients(cfg Config, w wire) *Clients {
 		files:   leasefile.New(cfg.Loop, cfg.Log, cfg.Dir, "dhcp4"),
 		gate:    gate{loop: cfg.Loop},
 		clients: map[int]*client{},
+		visits:  map[string]visit{},
 	}
 }
 
@@ -59,6 +64,10 @@ type client struct {
 	report func(core.DHCPEvent)
 	m      machine
 	ended  bool
+
+	network string // where it is, "" where that does not matter
+	visit   visit
+	search  func() // ends the search for a router
 
 	load      *loop.Op
 	pass      *pass // until an address is there
@@ -83,7 +92,7 @@ func (d *Clients) Start(req core.DHCPRequest, report func(core.DHCPEvent)) core.
 	c := &client{
 		all:    d,
 		link:   req.Link,
-		report: report,
+		report: report, network: req.Network,
 		m: machine{
 			id:    identity{addr: req.Link.Addr, hostname: req.Hostname, vendorClass: req.VendorClass},
 			check: req.CheckConflicts,
@@ -100,6 +109,7 @@ func (d *Clients) Start(req core.DHCPRequest, report func(core.DHCPEvent)) core.
 		return c
 	}
 	c.begin(begin{last: req.Last})
+	c.recognize(req.Last)
 	return c
 }
 
@@ -123,6 +133,10 @@ func (c *client) Stop(release bool) {
 	c.ended = true
 	c.load.Cancel()
 	c.pass.leave()
+	c.forget()
+	if !release {
+		c.remember()
+	}
 	for _, a := range c.m.Step(c.now(), end{release}) {
 		c.perform(a)
 	}
@@ -158,12 +172,14 @@ func (c *client) perform(a action) {
 	case direct:
 		c.noteSent(c.direct(a))
 	case keep:
+		c.visit.lease = a.lease
 		c.all.files.Save(c.link, a.lease)
 	case refused:
 		for _, w := range a.warnings {
 			c.all.cfg.Log.Info("lease option not used", "link", c.link.Name, "reason", w)
 		}
 	case report:
+		c.learn(a.event)
 		c.report(a.event)
 	}
 }

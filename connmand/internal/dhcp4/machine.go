@@ -55,6 +55,9 @@ type (
 		last netip.Addr
 		held *lease
 	}
+	// recognized says that the machine is where it got the earlier lease, which
+	// is used while it is being confirmed.
+	recognized struct{ held *lease }
 	// tick says that the time which wake returned has come.
 	tick struct{}
 	// received is a server's message to this client.
@@ -67,12 +70,13 @@ type (
 	end struct{ release bool }
 )
 
-func (begin) machineEvent()    {}
-func (tick) machineEvent()     {}
-func (received) machineEvent() {}
-func (free) machineEvent()     {}
-func (taken) machineEvent()    {}
-func (end) machineEvent()      {}
+func (begin) machineEvent()      {}
+func (recognized) machineEvent() {}
+func (tick) machineEvent()       {}
+func (received) machineEvent()   {}
+func (free) machineEvent()       {}
+func (taken) machineEvent()      {}
+func (end) machineEvent()        {}
 
 // action is what a machine wants done.
 type action interface{ machineAction() }
@@ -131,6 +135,10 @@ func (m *machine) Step(now time.Time, e event) []action {
 	case begin:
 		if m.state == stopped {
 			m.begin(now, e)
+		}
+	case recognized:
+		if m.state == rebooting && m.held == nil && m.confirm == e.held.addr {
+			m.use(now, e.held)
 		}
 	case end:
 		m.end(e.release)
@@ -199,10 +207,8 @@ func (m *machine) begin(now time.Time, e begin) {
 	m.giveUp = now.Add(noAnswerAfter)
 	switch {
 	case e.held != nil:
-		m.held = e.held
 		m.confirm = e.held.addr
-		m.giveUp = time.Time{}
-		m.reportBound(now)
+		m.use(now, e.held)
 		m.enter(now, rebooting)
 	case unicast(e.last) && !e.last.IsLinkLocalUnicast():
 		m.confirm = e.last
@@ -210,6 +216,13 @@ func (m *machine) begin(now time.Time, e begin) {
 	default:
 		m.enter(now, selecting)
 	}
+}
+
+// use has an earlier lease used before it is confirmed.
+func (m *machine) use(now time.Time, held *lease) {
+	m.held = held
+	m.giveUp = time.Time{}
+	m.reportBound(now)
 }
 
 func (m *machine) end(giveBack bool) {

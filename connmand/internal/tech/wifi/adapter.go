@@ -3,6 +3,7 @@ package wifi
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"net.connman/connmand/internal/core"
 	"net.connman/connmand/internal/kernel"
@@ -51,8 +52,7 @@ func (a *adapter) info() core.DeviceInfo {
 func (a *adapter) SetPowered(on bool, done func(error)) {
 	a.on = on
 	if !on {
-		a.close()
-		done(nil)
+		a.close(func() { done(nil) })
 		return
 	}
 	if a.path != "" {
@@ -148,9 +148,13 @@ func (a *adapter) getAll(path bus.ObjectPath, of string, got func(bus.Dict)) {
 	})
 }
 
-// close gives the adapter back.
-func (a *adapter) close() {
+// removeTimeout is how long the supplicant may take to give the adapter back.
+const removeTimeout = 5 * time.Second
+
+// close gives the adapter back; done runs when it shows its own address again.
+func (a *adapter) close(done func()) {
 	if a.path == "" {
+		done()
 		return
 	}
 	path := a.path
@@ -165,9 +169,18 @@ func (a *adapter) close() {
 	for _, n := range networks {
 		n.core.Remove()
 	}
-	if a.owner == a.b.owner {
-		a.b.Bus.Call(supplicant.WpaSupplicant1RemoveInterfaceCall(a.owner, rootPath, path), func([]any, error) { a.reveal() })
+	if a.owner != a.b.owner {
+		done()
+		return
 	}
+	removed := func() { a.reveal(done) }
+	if a.link.HardwareAddr == identity(a.link) {
+		removed = func() {}
+		done()
+	}
+	call := supplicant.WpaSupplicant1RemoveInterfaceCall(a.owner, rootPath, path)
+	call.Timeout = removeTimeout
+	a.b.Bus.Call(call, func([]any, error) { removed() })
 }
 
 // update takes in changed properties.

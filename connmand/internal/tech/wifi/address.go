@@ -49,14 +49,16 @@ func (a *adapter) appearAs(address string, done func(error)) {
 }
 
 // reveal gives the adapter its own address back, as nobody uses it.
-func (a *adapter) reveal() {
+func (a *adapter) reveal(done func()) {
 	if a.gone || a.on {
+		done()
 		return
 	}
 	a.appearAs(identity(a.link), func(err error) {
 		if err != nil && !errors.Is(err, kernel.ErrNoLink) {
 			a.b.Log.Warn("adapter stays disguised", "err", err)
 		}
+		done()
 	})
 }
 

@@ -50,9 +50,10 @@ func TestAddressPolicy(t *testing.T) {
 			if wantState(t, r, s, core.Configuration); link() != c.second {
 				t.Errorf("%s: later sees %q, want %q", c.policy, link(), c.second)
 			}
-			w.Do(func() { w.Manager.Technology(core.Wifi).SetPowered(false, func(error) {}) })
-			if synctest.Wait(); link() != own {
-				t.Errorf("%s: switched off it is %q", c.policy, link())
+			off := ""
+			w.Do(func() { w.Manager.Technology(core.Wifi).SetPowered(false, func(error) { off = link() }) })
+			if synctest.Wait(); off != own {
+				t.Errorf("%s: switched off it is %q", c.policy, off)
 			}
 		})
 	}

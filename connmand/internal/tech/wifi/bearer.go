@@ -183,7 +183,7 @@ func (b *Bearer) remove(index int) {
 	b.Log.Info("device gone", "interface", a.link.Name)
 	delete(b.adapters, index)
 	a.gone = true
-	a.close()
+	a.close(func() {})
 	a.device.Remove()
 }
 
