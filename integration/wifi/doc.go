@@ -4,7 +4,7 @@
 //
 // They share worlds, because a machine that is emulated makes them slowly: in each
 // a machine with one radio, and a house with several and a router. As many tests
-// run side by side as there are processors, each in a world whose radios hear none
-// of another. Each starts the daemon with nothing remembered, and the access points
+// run side by side as "go test -parallel" says, each in a world whose radios hear
+// none of another. Each starts the daemon with nothing remembered, and the access points
 // that it needs.
 package wifi

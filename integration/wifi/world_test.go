@@ -5,13 +5,13 @@ package wifi
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"net"
 	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -53,8 +53,9 @@ type world struct {
 	silent     atomic.Bool // the house answers nobody who asks for an address
 }
 
-// worlds are those that no test has; nil stands for one that is yet to be made.
-var worlds = make(chan *world, runtime.GOMAXPROCS(0))
+// worlds are those that no test has, as many as tests run side by side; nil stands
+// for one that is yet to be made.
+var worlds chan *world
 
 func TestMain(m *testing.M) { os.Exit(run(m)) }
 
@@ -63,11 +64,14 @@ func run(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, "cannot reach into the simulator:", err)
 		return 1
 	}
-	for range cap(worlds) {
+	flag.Parse()
+	most := flag.Lookup("test.parallel").Value.(flag.Getter).Get().(int)
+	worlds = make(chan *world, most)
+	for range most {
 		worlds <- nil
 	}
 	status := m.Run()
-	for range cap(worlds) {
+	for range most {
 		if w := <-worlds; w != nil {
 			w.lab.Close()
 		}
@@ -85,9 +89,11 @@ func inWorld(t testing.TB) *world {
 	}
 	l, err := lab.New()
 	must(t, err)
-	if w, err = newWorld(l); err != nil {
+	fresh, err := newWorld(l)
+	if err != nil {
 		must(t, errors.Join(err, l.Close()))
 	}
+	w = fresh
 	return w
 }
 
