@@ -17,11 +17,9 @@ const (
 	// lookEvery is how often the peers are looked at. The original resolves names
 	// as often.
 	lookEvery = 20 * time.Second
-	// silence is how long a peer may go without a handshake while we send: the
-	// kernel makes one every two minutes (REKEY_AFTER_TIME) and some seconds more.
-	silence = 135 * time.Second
-	// firstSilence is how long it may go without the first handshake.
-	firstSilence = 15 * time.Second
+	// patience is how long a peer may owe an answer: WireGuard answers whatever
+	// comes within ten seconds (KEEPALIVE_TIMEOUT), and tries again for five.
+	patience = 15 * time.Second
 	// resolveTimeout is how long names may take, all together.
 	resolveTimeout = 20 * time.Second
 )
@@ -51,12 +49,12 @@ type attempt struct {
 
 // end is what is known of a peer, in the order of the settings.
 type end struct {
-	endpoint  netip.AddrPort // invalid: not known
-	way       way            // to the endpoint, when it was last outside the tunnel
-	handshake time.Time      // as the kernel counts
-	heard     time.Time      // on the loop's clock: when a handshake was seen, or the tunnel began
-	sent      int64
-	failing   bool // it has been silent for too long
+	endpoint netip.AddrPort // invalid: not known
+	way      way            // to the endpoint, when it was last outside the tunnel
+	sent     int64
+	received int64
+	owing    time.Time // on the loop's clock: when it was first seen to owe an answer; zero if it doesn't
+	failing  bool      // it has owed one for too long
 }
 
 // under has work done for the tunnel and its result told on the loop. One such
@@ -112,7 +110,7 @@ func (a *attempt) begun(m made, err error) {
 		return
 	}
 	for i, endpoint := range m.endpoints {
-		a.ends = append(a.ends, end{endpoint: endpoint, way: m.ways[i], heard: a.loop.Now()})
+		a.ends = append(a.ends, end{endpoint: endpoint, way: m.ways[i]})
 	}
 	a.resolved = a.loop.Now()
 	a.log.Info("tunnel is there", "connection", a.id, "link", a.index, "peers", len(a.ends))

@@ -6,7 +6,7 @@
 // and Reconnecting never: while a peer is silent the kernel drops what should
 // pass the tunnel, and whoever took the tunnel's routes away meanwhile would let
 // it out unprotected. What the provider does about silence is to look for another
-// address of the peer: names are resolved again while handshakes fail, and when
+// address of the peer: names are resolved again while it owes an answer, and when
 // the machine's default route changes.
 //
 // The settings are those of vpn-config-format.txt. Beyond them:

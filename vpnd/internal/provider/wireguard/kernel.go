@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net/netip"
-	"time"
 
 	"golang.zx2c4.com/wireguard/wgctrl/wgtypes"
 )
@@ -39,9 +38,8 @@ var (
 
 // state is what the kernel knows of a peer.
 type state struct {
-	endpoint  netip.AddrPort // where it was heard last
-	handshake time.Time      // the last; zero: never
-	sent      int64          // bytes, handshakes included
+	endpoint       netip.AddrPort // where it was heard last
+	sent, received int64          // bytes, those of handshakes included
 }
 
 // way is how packets get to an endpoint.

@@ -216,7 +216,7 @@ func (linux) peers(index int) (map[wgtypes.Key]state, error) {
 	}
 	states := map[wgtypes.Key]state{}
 	for _, p := range device.Peers {
-		s := state{handshake: p.LastHandshakeTime, sent: p.TransmitBytes}
+		s := state{sent: p.TransmitBytes, received: p.ReceiveBytes}
 		if p.Endpoint != nil {
 			e := p.Endpoint.AddrPort()
 			s.endpoint = netip.AddrPortFrom(e.Addr().Unmap(), e.Port())

@@ -13,8 +13,8 @@ import (
 	"golang.zx2c4.com/wireguard/wgctrl"
 )
 
-// patience is how long anything may take: the machine is emulated.
-const patience = 2 * time.Minute
+// limit is how long anything may take: the machine is emulated.
+const limit = 2 * time.Minute
 
 func must(t *testing.T, err error) {
 	t.Helper()
@@ -116,7 +116,7 @@ func TestWatch(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	noticed, ended := make(chan struct{}, 64), make(chan error, 1)
 	go func() { ended <- k.watch(ctx, func() { noticed <- struct{}{} }) }()
-	deadline := time.After(patience)
+	deadline := time.After(limit)
 	for seen := false; !seen; {
 		dummy := &netlink.Dummy{LinkAttrs: netlink.LinkAttrs{Name: "dummy7"}}
 		must(t, netlink.LinkAdd(dummy))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/netip"
+	"time"
 
 	"golang.zx2c4.com/wireguard/wgctrl/wgtypes"
 
@@ -88,19 +89,16 @@ func (a *attempt) note(s sight) (resolve bool) {
 // that we send to can fail to answer: a tunnel that nobody uses is silent.
 func (a *attempt) listen(i int, now state) (inVain bool) {
 	e := &a.ends[i]
-	asked := now.sent != e.sent
-	e.sent = now.sent
+	asked, answered := now.sent != e.sent, now.received != e.received
+	e.sent, e.received = now.sent, now.received
 	was := e.failing
 	switch {
-	case now.handshake != e.handshake:
-		e.handshake, e.heard, e.failing = now.handshake, a.loop.Now(), false
-	case asked:
-		limit := silence
-		if e.handshake.IsZero() {
-			limit = firstSilence
-		}
-		e.failing = a.loop.Now().Sub(e.heard) > limit
+	case answered:
+		e.owing = time.Time{}
+	case asked && e.owing.IsZero():
+		e.owing = a.loop.Now()
 	}
+	e.failing = !e.owing.IsZero() && a.loop.Now().Sub(e.owing) >= patience
 	if e.failing && !was {
 		a.log.Warn("peer does not answer", "connection", a.id, "peer", i+1, "endpoint", e.endpoint)
 	} else if was && !e.failing {
