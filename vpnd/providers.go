@@ -9,10 +9,10 @@ import (
 	"net.connman/pkg/loop"
 	"net.connman/vpnd/internal/config"
 	"net.connman/vpnd/internal/core"
+	"net.connman/vpnd/internal/provider/child"
 	"net.connman/vpnd/internal/provider/openconnect"
 	"net.connman/vpnd/internal/provider/openvpn"
 	"net.connman/vpnd/internal/provider/vpnc"
-	"net.connman/vpnd/internal/provider/vpncscript"
 	"net.connman/vpnd/internal/provider/wireguard"
 	"net.connman/vpnd/internal/task"
 	"net.connman/vpnd/internal/tun"
@@ -36,8 +36,8 @@ var libexecDir = "/usr/libexec/connman"
 func (d *daemon) providers(cfg config.Config) []core.Provider {
 	tasks := task.New(d.loop, d.conn, d.log, taskDir, notifyPath())
 	d.onClose(tasks.Close)
-	scripted := func(typ string) vpncscript.Config {
-		return vpncscript.Config{Loop: d.loop, Log: d.log, Tasks: tasks, Identity: cfg.Identity(typ)}
+	scripted := func(typ string) child.Config {
+		return child.Config{Loop: d.loop, Log: d.log, Tasks: tasks, Identity: cfg.Identity(typ)}
 	}
 	wg := wireguard.New(d.loop, d.log)
 	d.starters = append(d.starters, wg.Start)

@@ -83,6 +83,15 @@ func create(kind Kind, owner uint32) (string, error) {
 	return "", fmt.Errorf("none of %d names is free", maxLinks)
 }
 
+// Find finds a link that a program has made by itself.
+func Find(name string) (Link, error) {
+	link, err := netlink.LinkByName(name)
+	if err != nil {
+		return Link{}, fmt.Errorf("cannot find the link %s: %w", name, err)
+	}
+	return Link{Name: name, Index: link.Attrs().Index}, nil
+}
+
 // Up brings the link up.
 func (l Link) Up() error {
 	link, err := netlink.LinkByIndex(l.Index)

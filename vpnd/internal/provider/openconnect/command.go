@@ -5,7 +5,7 @@ import (
 
 	"net.connman/pkg/logx"
 	"net.connman/pkg/proc"
-	"net.connman/vpnd/internal/provider/vpncscript"
+	"net.connman/vpnd/internal/provider/child"
 )
 
 // credentials are what the user says, or has said before.
@@ -34,7 +34,7 @@ func (s settings) saved() credentials {
 
 // options writes the program's options as a file for --config, see
 // openconnect(8). Values are single lines: they were checked.
-func (s settings) options(c credentials, p vpncscript.Place) logx.Secret {
+func (s settings) options(c credentials, p child.Place) logx.Secret {
 	var b strings.Builder
 	flag := func(name string, on bool) {
 		if on {
@@ -83,13 +83,13 @@ func (s settings) options(c credentials, p vpncscript.Place) logx.Secret {
 func (s settings) pinned(c credentials) bool { return s.is(keySelfSigned) && c.serverCert != "" }
 
 // spec says how to run the program.
-func (s settings) spec(program string, c credentials, p vpncscript.Place) proc.Spec {
+func (s settings) spec(path string, c credentials, p child.Place) proc.Spec {
 	host := s.text(keyHost)
 	if c.vpnHost != "" {
 		host = c.vpnHost
 	}
 	return proc.Spec{
-		Program: program,
+		Program: path,
 		Args:    []string{"--config=" + proc.SecretPath(0), host},
 		Env:     []string{"LC_ALL=C", "PATH=/usr/sbin:/usr/bin:/sbin:/bin"},
 		Secrets: []logx.Secret{s.options(c, p)},

@@ -6,6 +6,7 @@ import (
 	"net.connman/pkg/logx"
 	"net.connman/pkg/proc"
 	"net.connman/vpnd/internal/core"
+	"net.connman/vpnd/internal/provider/child"
 	"net.connman/vpnd/internal/provider/vpncscript"
 	"net.connman/vpnd/internal/tun"
 )
@@ -13,12 +14,12 @@ import (
 const program = "openconnect"
 
 // Provider makes OpenConnect tunnels.
-type Provider struct{ cfg vpncscript.Config }
+type Provider struct{ cfg child.Config }
 
 var _ core.Provider = (*Provider)(nil)
 
 // New returns the provider.
-func New(cfg vpncscript.Config) *Provider { return &Provider{cfg} }
+func New(cfg child.Config) *Provider { return &Provider{cfg} }
 
 // Type implements [core.Provider].
 func (p *Provider) Type() string { return "openconnect" }
@@ -38,7 +39,7 @@ func (p *Provider) Missing() error {
 // Connect implements [core.Provider].
 func (p *Provider) Connect(req core.Request, report func(core.Event)) core.Attempt {
 	a := &attempt{
-		Attempt: vpncscript.New(p.cfg, req, report), settings: settings{req.Settings},
+		Attempt: child.New(p.cfg, req, report), settings: settings{req.Settings},
 		refused: req.Refused > 0,
 	}
 	a.credentials = a.settings.saved()
@@ -55,7 +56,7 @@ func (p *Provider) Connect(req core.Request, report func(core.Event)) core.Attem
 
 // attempt is a tunnel.
 type attempt struct {
-	*vpncscript.Attempt
+	*child.Attempt
 	settings    settings
 	credentials credentials
 	refused     bool  // the last time, or this time
@@ -69,11 +70,12 @@ func (a *attempt) run() {
 		return
 	}
 	a.refused = false
-	a.Run(vpncscript.Program{
+	a.Run(child.Program{
 		Kind:    tun.Tun,
-		Spec:    func(p vpncscript.Place) proc.Spec { return a.settings.spec(path, a.credentials, p) },
+		Spec:    func(p child.Place) proc.Spec { return a.settings.spec(path, a.credentials, p) },
 		Started: a.begin,
 		Output:  a.output,
+		Heard:   vpncscript.Heard,
 		Ended:   a.outcome,
 	})
 }

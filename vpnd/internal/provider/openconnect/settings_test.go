@@ -7,10 +7,10 @@ import (
 
 	"net.connman/pkg/logx"
 	"net.connman/vpnd/internal/core"
-	"net.connman/vpnd/internal/provider/vpncscript"
+	"net.connman/vpnd/internal/provider/child"
 )
 
-var place = vpncscript.Place{Link: "vpn3", Script: "/usr/libexec/connman/connman-vpn-notify"}
+var place = child.Place{Link: "vpn3", Script: "/usr/libexec/connman/connman-vpn-notify"}
 
 func TestOptions(t *testing.T) {
 	common := []string{"interface=vpn3", "script=/usr/libexec/connman/connman-vpn-notify"}

@@ -8,6 +8,7 @@ import (
 
 	"net.connman/pkg/proc"
 	"net.connman/vpnd/internal/core"
+	"net.connman/vpnd/internal/provider/child"
 	"net.connman/vpnd/internal/provider/vpncscript"
 	"net.connman/vpnd/internal/tun"
 )
@@ -15,12 +16,12 @@ import (
 const program = "vpnc"
 
 // Provider makes tunnels with vpnc.
-type Provider struct{ cfg vpncscript.Config }
+type Provider struct{ cfg child.Config }
 
 var _ core.Provider = (*Provider)(nil)
 
 // New returns the provider.
-func New(cfg vpncscript.Config) *Provider { return &Provider{cfg} }
+func New(cfg child.Config) *Provider { return &Provider{cfg} }
 
 // Type implements [core.Provider].
 func (p *Provider) Type() string { return "vpnc" }
@@ -44,7 +45,7 @@ func (p *Provider) Missing() error {
 
 // Connect implements [core.Provider].
 func (p *Provider) Connect(req core.Request, report func(core.Event)) core.Attempt {
-	a := &attempt{Attempt: vpncscript.New(p.cfg, req, report), values: values(req.Settings)}
+	a := &attempt{Attempt: child.New(p.cfg, req, report), values: values(req.Settings)}
 	if q, ok := a.question(req.Refused > 0); ok {
 		a.Ask(q, func(answer core.Answer) {
 			for name, value := range answer {
@@ -60,7 +61,7 @@ func (p *Provider) Connect(req core.Request, report func(core.Event)) core.Attem
 
 // attempt is a tunnel.
 type attempt struct {
-	*vpncscript.Attempt
+	*child.Attempt
 	values map[string]string
 	cause  core.Cause
 	why    error // what the program said went wrong
@@ -93,19 +94,20 @@ func (a *attempt) run() {
 	if a.values[keyDeviceType] == "tap" {
 		kind, mode = tun.Tap, "tap"
 	}
-	a.Run(vpncscript.Program{
+	a.Run(child.Program{
 		Kind: kind,
-		Spec: func(p vpncscript.Place) proc.Spec { return a.spec(path, mode, p) },
+		Spec: func(p child.Place) proc.Spec { return a.spec(path, mode, p) },
 		Started: func() {
 			a.Send(configuration(a.values))
 			a.CloseInput()
 		},
 		Output: a.output,
+		Heard:  vpncscript.Heard,
 		Ended:  a.outcome,
 	})
 }
 
-func (a *attempt) spec(path, mode string, p vpncscript.Place) proc.Spec {
+func (a *attempt) spec(path, mode string, p child.Place) proc.Spec {
 	args := []string{
 		"--non-inter", "--no-detach", "--ifname", p.Link, "--ifmode", mode,
 		"--pid-file", filepath.Join(p.Dir, "pid"), "--script", p.Script,

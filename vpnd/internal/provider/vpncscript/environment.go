@@ -9,6 +9,7 @@ import (
 
 	"net.connman/pkg/netcfg"
 	"net.connman/vpnd/internal/core"
+	"net.connman/vpnd/internal/provider/child"
 )
 
 // The reasons that scripts are run for.
@@ -16,7 +17,6 @@ const (
 	Connect          = "connect"           // the tunnel is there
 	Reconnect        = "reconnect"         // it is there again, maybe otherwise configured
 	AttemptReconnect = "attempt-reconnect" // the server is lost
-	Disconnect       = "disconnect"        // the tunnel goes
 )
 
 const (
@@ -24,6 +24,18 @@ const (
 	minMTU     = 576 // RFC 791: every host takes as much
 	maxMTU     = 65535
 )
+
+// Heard reads what a script is told: see [child.Program].
+func Heard(reason string, env map[string]string) (child.News, error) {
+	switch reason {
+	case Connect, Reconnect:
+		t, skipped, err := Tunnel(env)
+		return child.News{Event: core.Up{Tunnel: t}, Skipped: skipped}, err
+	case AttemptReconnect:
+		return child.News{Event: core.Reconnecting{}}, nil
+	}
+	return child.News{}, nil
+}
 
 // Tunnel makes a tunnel of the environment of a script. Index is left to the
 // caller. What is wrong in a single route, server or domain costs only that;

@@ -1,4 +1,4 @@
-package vpncscript
+package child
 
 import (
 	"context"
@@ -56,27 +56,49 @@ func (a *Attempt) Ask(q core.Question, answered func(core.Answer)) {
 	})
 }
 
-// Program says how one program is run.
+// Program says how one program is run. Functions may be nil but for Spec, Heard
+// and Ended.
 type Program struct {
+	// Kind is of the link that is made for the program; 0 if it makes its own.
 	Kind tun.Kind
+	// Spec says what to run.
 	Spec func(Place) proc.Spec
-	// Started, which may be nil, is called once the program can be sent its input.
+	// Started is called once the program can be sent its input.
 	Started func()
 	// Output gets what the program writes.
 	Output func(line string)
+	// Heard reads what the program tells its script. An error ends the attempt.
+	Heard func(reason string, env map[string]string) (News, error)
 	// Ended says why the program ended by itself.
 	Ended func(proc.Exit) (core.Cause, error)
 }
 
-// Place is what a program's tunnel has: a link, the script to report to and a
-// directory of the program's own.
+// Place is what a program's tunnel has.
 type Place struct {
-	Link, Script, Dir string
+	Link   string   // its name, "" if none was made
+	Script string   // the program to report with
+	Dir    string   // the program's own directory
+	Env    []string // what the script needs, as "NAME=value": see [task.Task.Env]
+}
+
+// News is what a script has reported.
+type News struct {
+	// Event is Up, but for the link's index, or Reconnecting; nil if nothing of
+	// interest has happened.
+	Event core.Event
+	// Link is the name of the link that the program has made.
+	Link string
+	// Skipped is what was wrong, and left out.
+	Skipped []error
 }
 
 // Run makes the link and has the program attach to it.
 func (a *Attempt) Run(p Program) {
 	a.program = p
+	if p.Kind == 0 {
+		a.start()
+		return
+	}
 	a.busy = true
 	loop.Go(a.cfg.Loop, "make a link", func(context.Context) (tun.Link, error) {
 		owner, err := a.cfg.Identity.UID()
@@ -100,7 +122,9 @@ func (a *Attempt) Run(p Program) {
 
 func (a *Attempt) start() {
 	a.task = a.cfg.Tasks.Task(task.Handler{Notify: a.hear, Output: a.program.Output, Ended: a.exited})
-	spec := a.program.Spec(Place{Link: a.link.Name, Script: a.cfg.Tasks.NotifyProgram(), Dir: a.task.Dir()})
+	spec := a.program.Spec(Place{
+		Link: a.link.Name, Script: a.cfg.Tasks.NotifyProgram(), Dir: a.task.Dir(), Env: a.task.Env(),
+	})
 	spec.Identity = a.cfg.Identity
 	spec.Env = append(spec.Env, a.task.Env()...)
 	a.task.Start(spec)
@@ -143,43 +167,48 @@ func (a *Attempt) Fail(cause core.Cause, err error) {
 // Stop implements [core.Attempt].
 func (a *Attempt) Stop() { a.Fail(core.Stopped, nil) }
 
+// maxComplaints is how much of one report is logged as wrong.
+const maxComplaints = 5
+
 // hear gets what the program tells its script.
 func (a *Attempt) hear(reason string, env map[string]string) error {
-	switch reason {
-	case Connect, Reconnect:
-		t, skipped, err := Tunnel(env)
-		for _, s := range skipped[:min(len(skipped), maxComplaints)] {
-			a.cfg.Log.Warn("the VPN's server says what cannot be", "connection", a.id, "err", s)
-		}
-		if err != nil {
-			a.Fail(core.ConnectFailed, err)
-			return err
-		}
-		t.Index = a.link.Index
-		a.up(t)
-	case AttemptReconnect:
+	news, err := a.program.Heard(reason, env)
+	for _, s := range news.Skipped[:min(len(news.Skipped), maxComplaints)] {
+		a.cfg.Log.Warn("the VPN's server says what cannot be", "connection", a.id, "err", s)
+	}
+	if err != nil {
+		a.Fail(core.ConnectFailed, err)
+		return err
+	}
+	switch e := news.Event.(type) {
+	case core.Up:
+		a.up(e.Tunnel, news.Link)
+	case core.Reconnecting:
 		if !a.over {
-			a.report(core.Reconnecting{})
+			a.report(e)
 		}
 	}
 	return nil
 }
 
-// maxComplaints is how much of one report is logged as wrong.
-const maxComplaints = 5
-
-// up brings the link up and says so.
-func (a *Attempt) up(t core.Tunnel) {
+// up brings the link up, the attempt's or the one of that name, and says so.
+func (a *Attempt) up(t core.Tunnel, name string) {
 	link := a.link
 	a.busy = true
-	loop.Go(a.cfg.Loop, "bring up a link", func(context.Context) (struct{}, error) {
-		return struct{}{}, link.Up()
-	}, func(_ struct{}, err error) {
+	loop.Go(a.cfg.Loop, "bring up a link", func(context.Context) (index int, err error) {
+		if name != "" {
+			if link, err = tun.Find(name); err != nil {
+				return 0, err
+			}
+		}
+		return link.Index, link.Up()
+	}, func(index int, err error) {
 		a.busy = false
 		switch {
 		case err != nil:
 			a.Fail(core.ConnectFailed, err)
 		case !a.over:
+			t.Index = index
 			a.report(core.Up{Tunnel: t})
 		}
 		a.leave()
