@@ -30,6 +30,10 @@ type Server struct {
 	changed chan struct{}
 }
 
+// backlog is how many bytes of requests may wait: those of a thousand clients at
+// once, on a machine that has other work.
+const backlog = 4 << 20
+
 var (
 	serverPort = uint16(dhcpv4.ServerPort)
 	clientPort = uint16(dhcpv4.ClientPort)
@@ -50,6 +54,10 @@ func startDHCP(config Config) (*Server, error) {
 		changed: make(chan struct{}),
 	}
 	if s.conn, err = listen(config.Interface); err != nil {
+		return nil, err
+	}
+	if err := s.conn.SetReadBuffer(backlog); err != nil {
+		s.conn.Close()
 		return nil, err
 	}
 	if s.wire, err = openWire(link.Index); err != nil {

@@ -28,6 +28,9 @@ type Config struct {
 	// server: it may change the reply, replace it, or return nil for silence.
 	// The reply is nil where the server has none to give.
 	Answer func(request, reply *dhcpv4.DHCPv4) *dhcpv4.DHCPv4
+	// Names, unless nil, says what addresses a name has; of one that it doesn't
+	// know, the router says that it is its own. It may be called on any goroutine.
+	Names func(name string) []netip.Addr
 	// DHCPOnly leaves out the name server and the web server.
 	DHCPOnly bool
 }
@@ -50,7 +53,7 @@ func Start(config Config) (*Router, error) {
 	if config.DHCPOnly {
 		return r, nil
 	}
-	if r.names, err = startNames(config.Address.Addr()); err != nil {
+	if r.names, err = startNames(config.Address.Addr(), config.Names); err != nil {
 		return nil, errors.Join(fmt.Errorf("cannot start the name server: %w", err), r.Close())
 	}
 	if r.Web, err = startWeb(config.Address.Addr()); err != nil {

@@ -1,0 +1,173 @@
+//go:build vm
+
+package wireguard
+
+import (
+	"fmt"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/vishvananda/netlink"
+	"golang.zx2c4.com/wireguard/wgctrl/wgtypes"
+
+	"net.connman/integration/lab"
+)
+
+// machineAddresses are the machine's in the tunnel.
+const machineAddresses = "10.9.0.2/32 2001:db8:9::2/128"
+
+// A split tunnel takes its networks and nothing else, over both families, with a
+// preshared key and a second peer; of its end nothing is left.
+func TestSplit(t *testing.T) {
+	w := newWorld(t)
+	preshared, err := wgtypes.GenerateKey()
+	must(t, err)
+	office := w.peer("office", 51820, &preshared, machineAddresses, "10.9.0.1/24", "2001:db8:9::1/64")
+	elsewhereHost, err := w.lab.Host("branch")
+	must(t, err)
+	branch := w.peerOn(elsewhereHost, "branch", 1000, nil, "10.9.0.2/32", "10.8.0.1/24")
+	must(t, route(elsewhereHost, "branch", "10.9.0.2/32"))
+	c := w.create(w.settings(office, map[string]string{
+		"WireGuard.PresharedKey": preshared.String(), "WireGuard.Peer2.PublicKey": branch.own.PublicKey().String(),
+		"WireGuard.Peer2.AllowedIPs": "10.8.0.0/24", "WireGuard.Peer2.Endpoint": elsewhere + ":1000",
+	}))
+	c.connect()
+	for _, address := range []string{"10.9.0.1", "2001:db8:9::1", "10.50.0.1", "10.8.0.1"} {
+		w.reach(address)
+	}
+	if text := w.ip("-4 route show default"); !strings.Contains(text, "eth0") || strings.Contains(text, "wg0") {
+		t.Errorf("the default route is\n%s", text)
+	}
+	c.disconnect()
+	w.untilState(ethernet, "online")
+	c.connect()
+	w.reach("10.9.0.1")
+	c.disconnect()
+}
+
+// route has a host reach a network through a link.
+func route(h *lab.Host, name, network string) error {
+	link, err := h.Netlink.LinkByName(name)
+	if err != nil {
+		return err
+	}
+	dst, err := netlink.ParseIPNet(network)
+	if err != nil {
+		return err
+	}
+	return h.Netlink.RouteAdd(&netlink.Route{LinkIndex: link.Attrs().Index, Dst: dst, Scope: netlink.SCOPE_LINK})
+}
+
+// Without the right keys nothing passes, whatever the service's state is, and the
+// machine is as connected as before.
+func TestWrongKeys(t *testing.T) {
+	w := newWorld(t)
+	preshared, err := wgtypes.GenerateKey()
+	must(t, err)
+	office := w.peer("office", 51820, &preshared, machineAddresses, "10.9.0.1/24")
+	c := w.create(w.settings(office, nil))
+	c.connect()
+	for range 3 {
+		if w.ping("10.9.0.1") == nil {
+			t.Fatal("the tunnel works without the preshared key")
+		}
+	}
+	c.disconnect()
+}
+
+// A peer that is away for a while is back without anybody's doing.
+func TestPeerAway(t *testing.T) {
+	w := newWorld(t)
+	office := w.peer("office", 51820, nil, machineAddresses, "10.9.0.1/24")
+	c := w.create(w.settings(office, nil))
+	c.connect()
+	w.reach("10.9.0.1")
+	office.set(false)
+	if w.ping("10.9.0.1") == nil {
+		t.Error("somebody else answers")
+	}
+	office.set(true)
+	w.reach("10.9.0.1")
+	if state, err := w.state(c.id); err != nil || state != "ready" {
+		t.Errorf("the service is %s, %v", state, err)
+	}
+	c.disconnect()
+}
+
+// A peer whose name has another address now is found there.
+func TestPeerMoves(t *testing.T) {
+	w := newWorld(t)
+	w.name(serverName, server)
+	office := w.peer("office", 51820, nil, machineAddresses, "10.9.0.1/24")
+	c := w.create(w.settings(office, map[string]string{"Host": serverName}))
+	c.connect()
+	w.reach("10.9.0.1")
+	// Whoever has the address now knows nothing of it: our peer forgets where we
+	// are, and listens elsewhere with a key of its own.
+	w.name(serverName, elsewhere)
+	lo, err := w.Gateway.Netlink.LinkByName("lo")
+	must(t, err)
+	address, err := netlink.ParseAddr(server + "/32")
+	must(t, err)
+	must(t, w.Gateway.Netlink.AddrDel(lo, address))
+	office.forget()
+	w.reach("10.9.0.1")
+	if text := w.ip("-4 route get " + elsewhere); !strings.Contains(text, "eth0") {
+		t.Errorf("the way to the peer is\n%s", text)
+	}
+	c.disconnect()
+}
+
+// forget makes the far end forget its sessions and where the machine is.
+func (p *peer) forget() {
+	p.set(false)
+	public := p.w.own.PublicKey()
+	p.configure(wgtypes.Config{Peers: []wgtypes.PeerConfig{{PublicKey: public, Remove: true}}})
+	p.configure(wgtypes.Config{Peers: []wgtypes.PeerConfig{{PublicKey: public, AllowedIPs: networks(p.w.t, machineAddresses)}}})
+	p.set(true)
+}
+
+// A link that somebody removes takes the connection with it.
+func TestLinkRemoved(t *testing.T) {
+	w := newWorld(t)
+	office := w.peer("office", 51820, nil, machineAddresses, "10.9.0.1/24")
+	c := w.create(w.settings(office, nil))
+	c.connect()
+	w.reach("10.9.0.1")
+	link, err := w.Machine.Netlink.LinkByName("wg0")
+	must(t, err)
+	must(t, w.Machine.Netlink.LinkDel(link))
+	must(t, lab.Eventually(patience, func() error {
+		if state, err := w.state(c.id); err != nil || state == "ready" || state == "online" {
+			return fmt.Errorf("the service is %s, %v", state, err)
+		}
+		return nil
+	}))
+	w.noTunnel()
+	w.untilState(ethernet, "online")
+}
+
+// The VPN daemon may be killed: the next one leaves nothing of its tunnels, and
+// makes new ones.
+func TestDaemonKilled(t *testing.T) {
+	w := newWorld(t)
+	office := w.peer("office", 51820, nil, machineAddresses, "10.9.0.1/24")
+	c := w.create(w.settings(office, nil))
+	c.connect()
+	w.reach("10.9.0.1")
+	w.vpnd.Kill()
+	must(t, lab.Eventually(patience, func() error {
+		if state, err := w.state(c.id); err == nil && (state == "ready" || state == "online") {
+			return fmt.Errorf("the service is %s", state)
+		}
+		return nil
+	}))
+	w.startVPN()
+	w.noTunnel()
+	w.untilState(c.id, "idle")
+	c.connect()
+	w.reach("10.9.0.1")
+	w.vpnd.Signal(syscall.SIGTERM)
+	w.noTunnel()
+}
