@@ -19,8 +19,7 @@ type ipv6Target struct {
 	lost  func(error) // the same from then on
 	dirty bool        // want is not yet under way
 	said  string      // why IPv6 configuration failed, as last logged
-	// before holds the settings that we changed, as they were.
-	before map[string]string
+	before settings // those that we changed, as they were
 }
 
 // The per-interface settings of the kernel's ip-sysctl document that we change.
@@ -35,6 +34,19 @@ const (
 
 // setting is one per-interface setting and its value.
 type setting struct{ key, value string }
+
+// settings are some of them. There is a list for each link, which with so few
+// elements is smaller than a map.
+type settings []setting
+
+// of returns the value of a setting if it is in the list.
+func (l settings) of(key string) (value string, known bool) {
+	i := slices.IndexFunc(l, func(s setting) bool { return s.key == key })
+	if i < 0 {
+		return "", false
+	}
+	return l[i].value, true
+}
 
 // SetIPv6 has the kernel treat IPv6 on a link as want says; the mode IPv6Kernel
 // brings back the settings of before the first call. done, which may be nil, is
@@ -54,23 +66,21 @@ func (t *Table) SetIPv6(index int, want netcfg.IPv6Link, done func(error)) {
 func (t *Table) turnIPv6(l *link) {
 	done := l.ipv6.done
 	l.ipv6.dirty, l.ipv6.done = false, nil
-	w := settingsWriter{
-		kernel: t.kernel, link: l.Name, adopted: l.bearsOurs(),
-		before: l.ipv6.before, now: make(map[string]string),
-	}
-	settings := l.ipv6Settings()
+	w := settingsWriter{kernel: t.kernel, link: l.Name, adopted: l.bearsOurs(), before: slices.Clip(l.ipv6.before)}
+	wanted := l.ipv6Settings()
 	want := l.ipv6.want.Mode
 	l.onEnd = done
-	l.busy = loop.GoIn(t.requests, "link IPv6", func(context.Context) (map[string]string, error) {
+	l.busy = loop.GoIn(t.requests, "link IPv6", func(context.Context) (settings, error) {
 		if want > netcfg.IPv6Disabled {
 			if err := w.available(); err != nil {
-				return w.now, err
+				return w.before, err
 			}
 		}
-		return w.now, w.write(settings)
-	}, func(changed map[string]string, err error) {
+		err := w.write(wanted)
+		return w.before, err
+	}, func(before settings, err error) {
 		l.busy, l.onEnd = nil, nil
-		l.noteBefore(changed)
+		l.ipv6.before = before
 		if want == netcfg.IPv6Kernel {
 			l.ipv6.before = nil
 		}
@@ -110,17 +120,17 @@ func (t *Table) failedIPv6(l *link, err error) {
 // ipv6Settings are the settings that make the link what is wanted, in the order
 // in which to write them: routers are not listened to by the time that IPv6
 // comes alive.
-func (l *link) ipv6Settings() []setting {
-	ours := func(temporaries string) []setting {
-		return append([]setting{
+func (l *link) ipv6Settings() settings {
+	ours := func(temporaries string) settings {
+		return append(settings{
 			{acceptRA, "0"}, {autoconf, "0"}, {useTempAddr, temporaries}, {disableIPv6, "0"},
 		}, l.ipv6Numbers()...)
 	}
 	switch l.ipv6.want.Mode {
 	case netcfg.IPv6Quiet:
-		return append([]setting{{acceptRA, "0"}, {autoconf, "0"}}, l.ipv6Numbers()...)
+		return append(settings{{acceptRA, "0"}, {autoconf, "0"}}, l.ipv6Numbers()...)
 	case netcfg.IPv6Disabled:
-		return []setting{{acceptRA, "0"}, {disableIPv6, "1"}}
+		return settings{{acceptRA, "0"}, {disableIPv6, "1"}}
 	case netcfg.IPv6Ours:
 		return ours("0")
 	case netcfg.IPv6Temporary:
@@ -128,23 +138,23 @@ func (l *link) ipv6Settings() []setting {
 	case netcfg.IPv6PreferTemporary:
 		return ours("2")
 	}
-	var settings []setting
+	var back settings
 	for _, key := range []string{acceptRA, autoconf, useTempAddr, hopLimit, mtu, disableIPv6} {
-		if value, changed := l.ipv6.before[key]; changed {
-			settings = append(settings, setting{key, value})
+		if value, changed := l.ipv6.before.of(key); changed {
+			back = append(back, setting{key, value})
 		}
 	}
-	return settings
+	return back
 }
 
 // ipv6Numbers are MTU and hop limit, or what they were if we changed them. The
 // kernel follows the link's own MTU by itself.
-func (l *link) ipv6Numbers() (settings []setting) {
+func (l *link) ipv6Numbers() (numbers settings) {
 	add := func(key string, value int) {
 		if value != 0 {
-			settings = append(settings, setting{key, strconv.Itoa(value)})
-		} else if before, changed := l.ipv6.before[key]; changed {
-			settings = append(settings, setting{key, before})
+			numbers = append(numbers, setting{key, strconv.Itoa(value)})
+		} else if before, changed := l.ipv6.before.of(key); changed {
+			numbers = append(numbers, setting{key, before})
 		}
 	}
 	wantMTU := min(l.ipv6.want.MTU, l.MTU)
@@ -153,18 +163,7 @@ func (l *link) ipv6Numbers() (settings []setting) {
 	}
 	add(mtu, wantMTU)
 	add(hopLimit, l.ipv6.want.HopLimit)
-	return settings
-}
-
-func (l *link) noteBefore(changed map[string]string) {
-	if l.ipv6.before == nil {
-		l.ipv6.before = make(map[string]string)
-	}
-	for key, value := range changed {
-		if _, known := l.ipv6.before[key]; !known {
-			l.ipv6.before[key] = value
-		}
-	}
+	return numbers
 }
 
 // bearsOurs reports whether an earlier run left addresses on the link. Then it
@@ -175,14 +174,13 @@ func (l *link) bearsOurs() bool { return slices.ContainsFunc(l.addrs, l.isOurs) 
 type settingsWriter struct {
 	kernel  kernel.Kernel
 	link    string
-	adopted bool              // what is there may be an earlier run's
-	before  map[string]string // known already; read only
-	now     map[string]string // what this one changed, as it was
+	adopted bool     // what is there may be an earlier run's
+	before  settings // what was changed, as it was
 }
 
 // available reports whether the kernel has IPv6 and it is not switched off for
 // all links. For one link it is we who switch it off and on.
-func (w settingsWriter) available() error {
+func (w *settingsWriter) available() error {
 	all, err := w.kernel.Sysctl(kernel.IPv6, "all", disableIPv6)
 	if errors.Is(err, kernel.ErrNotFound) || err == nil && all == "1" {
 		return kernel.ErrNoIPv6
@@ -190,8 +188,8 @@ func (w settingsWriter) available() error {
 	return err
 }
 
-func (w settingsWriter) write(settings []setting) error {
-	for _, s := range settings {
+func (w *settingsWriter) write(wanted settings) error {
+	for _, s := range wanted {
 		old, err := w.kernel.Sysctl(kernel.IPv6, w.link, s.key)
 		if err != nil {
 			return err
@@ -204,8 +202,8 @@ func (w settingsWriter) write(settings []setting) error {
 				return err
 			}
 		}
-		if _, known := w.before[s.key]; !known {
-			w.now[s.key] = old
+		if _, known := w.before.of(s.key); !known {
+			w.before = append(w.before, setting{s.key, old})
 		}
 		if err := w.kernel.SetSysctl(kernel.IPv6, w.link, s.key, s.value); err != nil {
 			return err
