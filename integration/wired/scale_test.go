@@ -18,6 +18,7 @@ import (
 
 	"github.com/godbus/dbus/v5"
 	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 	"net.connman/integration/lab"
 )
 
@@ -52,6 +53,21 @@ func (w *world) carriers() (n int) {
 		}
 	}
 	return n
+}
+
+// allUp objects unless the daemon has brought every link up, so that a cable
+// plugged in has a carrier at once.
+func (w *world) allUp() error {
+	for _, link := range w.Links {
+		l, err := w.Machine.Netlink.LinkByIndex(link.Index())
+		if err != nil {
+			return err
+		}
+		if l.Attrs().RawFlags&unix.IFF_UP == 0 {
+			return fmt.Errorf("%s is down", link.Name())
+		}
+	}
+	return nil
 }
 
 // noteStates keeps the set of connected services as a signal changes it.
@@ -195,6 +211,7 @@ func TestManyLinksAtOnce(t *testing.T) {
 			w := newWorld(t, links, nil)
 			must(t, w.Unplug())
 			w.start()
+			w.until("links brought up", w.allUp)
 			ctx, cancel := context.WithCancel(context.Background())
 			answers := make(chan []response)
 			go func() { answers <- w.answers(ctx) }()
