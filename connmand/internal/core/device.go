@@ -37,6 +37,9 @@ type Device struct {
 // AddDevice makes a device known and switches it on or off as its technology
 // is. Its driver is not called before AddDevice returned.
 func (m *Manager) AddDevice(info DeviceInfo, driver DeviceDriver) *Device {
+	if info.Type != VPN { // then the links are known
+		m.seekEarlier()
+	}
 	t := m.AddTechnology(info.Type)
 	d := &Device{m: m, info: info, driver: driver}
 	t.devices = append(t.devices, d)

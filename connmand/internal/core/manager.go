@@ -54,6 +54,7 @@ type Manager struct {
 	fallbackDNS  []netip.Addr
 	tunnelOf     *ipv6            // who has the 6to4 tunnel
 	wishes       map[string]*wish // VPNs to be connected, by service
+	earlier      earlier
 
 	changes   []Change
 	marks     marks

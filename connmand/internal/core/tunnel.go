@@ -88,8 +88,34 @@ func (m *Manager) vpnRemoved(id string, daemonGone bool) {
 	}
 }
 
+// earlierTime is how long a VPN that an earlier run of the daemon had connected
+// may take to be known again.
+const earlierTime = 10 * time.Second
+
+// earlier is what an earlier run left for a VPN: its route that refuses.
+type earlier struct {
+	sought bool
+	shield bool
+}
+
+// seekEarlier looks for what an earlier run left, when the links are known.
+func (m *Manager) seekEarlier() {
+	if m.earlier.sought {
+		return
+	}
+	m.earlier.sought = true
+	if !slices.Contains(m.ports.Links.Observed(loopback).Routes, refusal) {
+		return
+	}
+	m.earlier.shield = true
+	m.loop.After("VPN of an earlier run", earlierTime, m.VPNsKnown)
+}
+
 // shielded reports whether nothing may go around a VPN.
 func (m *Manager) shielded() bool {
+	if m.earlier.shield {
+		return true
+	}
 	for _, w := range m.wishes {
 		if w.guard {
 			return true
@@ -116,13 +142,13 @@ func (m *Manager) serverNames() (names []string) {
 // VPNsKnown tells that all VPNs have been reported, or that there are none: what
 // an earlier run kept for them is not needed any more.
 func (m *Manager) VPNsKnown() {
+	m.earlier = earlier{sought: true}
 	m.settle.vpnsKnown = true
 	m.settle.order = true
 }
 
-// shieldMetric is that of the IPv6 route that refuses: before all that lead
-// outside.
-const shieldMetric = 1
+// refusal is the IPv6 route that refuses, before all that lead outside.
+var refusal = netcfg.Route{Dst: netip.PrefixFrom(netip.IPv6Unspecified(), 0), Metric: 1, Unreachable: true}
 
 // loopback is the index of the loopback link, which has the route that refuses.
 const loopback = 1
@@ -141,9 +167,7 @@ func (m *Manager) followShield() {
 		m.settle.refuses, m.settle.vpnsKnown = refuse, false
 		var config netcfg.LinkConfig
 		if refuse {
-			config.Routes = []netcfg.Route{{
-				Dst: netip.PrefixFrom(netip.IPv6Unspecified(), 0), Metric: shieldMetric, Unreachable: true,
-			}}
+			config.Routes = []netcfg.Route{refusal}
 		}
 		m.ports.Links.Apply(loopback, config, nil)
 	}

@@ -404,7 +404,7 @@ func TestVPNRemoved(t *testing.T) {
 // which something goes around it.
 func TestTunnelOfAnEarlierRun(t *testing.T) {
 	inWorld(t, defaults(), func(w *world) {
-		w.links.configs[loopback] = netcfg.LinkConfig{Routes: []netcfg.Route{{Dst: netip.MustParsePrefix("::/0"), Metric: 1, Unreachable: true}}}
+		w.links.configs[loopback] = netcfg.LinkConfig{Routes: []netcfg.Route{refusal}}
 		f := &fakeVPN{w: w}
 		w.do(func() {
 			f.device = w.m.AddDevice(DeviceInfo{Type: VPN}, f)
@@ -423,9 +423,18 @@ func TestTunnelOfAnEarlierRun(t *testing.T) {
 		}
 	})
 	inWorld(t, defaults(), func(w *world) {
-		w.links.configs[loopback] = netcfg.LinkConfig{Routes: []netcfg.Route{{Dst: netip.MustParsePrefix("::/0"), Metric: 1, Unreachable: true}}}
-		w.do(w.m.VPNsKnown)
+		w.links.configs[loopback] = netcfg.LinkConfig{Routes: []netcfg.Route{refusal}}
+		w.plug("eth0")
+		w.bind("eth0", lease("10.0.0.2/24", "10.0.0.1"))
+		w.wantRoutes("lo", loopback, "::/0 unreachable")
+		if got := w.named(); got != "eth0 split [][]" {
+			t.Errorf("names are asked for at %s", got)
+		}
+		w.sleep(earlierTime) // no VPN comes
 		w.wantRoutes("lo", loopback, "")
+		if got := w.named(); got != "eth0 [home.test][]" {
+			t.Errorf("names are asked for at %s", got)
+		}
 	})
 }
 

@@ -198,7 +198,7 @@ func (b *bearer) listed(list []bus.Object, err error) {
 func (b *bearer) known() {
 	if b.answered && len(b.links) > 0 {
 		b.answered = false
-		b.Manager.VPNsKnown()
+		b.Loop.Post("VPNs known", b.Manager.VPNsKnown) // after those with a tunnel
 	}
 }
 
