@@ -149,7 +149,7 @@ func (d *daemon) build(o options, cfg config.Config) error {
 			RandomAddress: opaque.RandomHardwareAddr,
 		})
 		if cfg.RegdomFollowsTimezone {
-			d.findCountry(cfg.Localtime, bearer.SetCountry)
+			d.followCountry(cfg.Localtime, bearer.SetCountry)
 		}
 	}
 	if o.uses("vpn") {
@@ -325,18 +325,14 @@ func (d *daemon) watchClock() {
 	d.onClose(w.Close)
 }
 
-// findCountry tells in which country the machine is.
-func (d *daemon) findCountry(localtime string, found func(string)) {
-	loop.Go(d.loop, "find country", func(context.Context) (string, error) {
-		return timezone.Country(localtime, timezone.Database)
-	}, func(country string, err error) {
-		if err != nil {
-			d.log.Warn("radios keep the rules they have", "because", err)
-			return
-		}
-		d.log.Info("radios keep the country's rules", "country", country)
-		found(country)
-	})
+// followCountry tells in which country the machine is.
+func (d *daemon) followCountry(localtime string, found func(string)) {
+	stop, err := timezone.Follow(d.loop, d.log, localtime, timezone.Database, found)
+	if err != nil {
+		d.log.Warn("radios keep the rules they have", "err", err)
+		return
+	}
+	d.loop.AtEnd(stop)
 }
 
 // openSwitches opens the switches of the radios, nil where there are none.

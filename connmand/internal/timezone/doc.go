@@ -1,3 +1,4 @@
 // Package timezone knows in which country the machine is, as far as its time zone
-// tells. Its functions read files and wait for the disk: they are not for the loop.
+// tells. Country reads files and waits for the disk; Follow does so in a goroutine
+// and reports on the loop.
 package timezone
