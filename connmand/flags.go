@@ -31,14 +31,18 @@ const allSources = "*"
 // command returns the command line of connmand, which calls run.
 func command(version string, run func(options) error) *cobra.Command {
 	var o options
+	var showVersion bool // cobra's own would cost a megabyte and more of templates
 	c := &cobra.Command{
 		Use:           "connmand",
 		Short:         "Manage the machine's network connections",
-		Version:       version,
 		Args:          cobra.MaximumNArgs(1),
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		RunE: func(c *cobra.Command, rest []string) error {
+			if showVersion {
+				_, err := fmt.Fprintln(c.OutOrStdout(), version)
+				return err
+			}
 			o.debugging = c.Flags().Changed("debug")
 			switch {
 			case len(rest) == 1 && o.debug == allSources:
@@ -52,7 +56,6 @@ func command(version string, run func(options) error) *cobra.Command {
 			return run(o)
 		},
 	}
-	c.SetVersionTemplate("{{.Version}}\n")
 	c.CompletionOptions.DisableDefaultCmd = true
 	f := c.Flags()
 	f.SortFlags = false
@@ -67,7 +70,7 @@ func command(version string, run func(options) error) *cobra.Command {
 	f.BoolVarP(&o.foreground, "nodaemon", "n", false, "stay in the foreground")
 	f.Bool("nobacktrace", false, "accepted for compatibility: a crash prints where it happened in any case")
 	f.BoolVarP(&o.noDNSProxy, "nodnsproxy", "r", false, "do not answer DNS queries on this machine")
-	f.BoolP("version", "v", false, "print the version and exit")
+	f.BoolVarP(&showVersion, "version", "v", false, "print the version and exit")
 	return c
 }
 
