@@ -10,8 +10,10 @@ import (
 	"net.connman/vpnd/internal/config"
 	"net.connman/vpnd/internal/core"
 	"net.connman/vpnd/internal/provider/child"
+	"net.connman/vpnd/internal/provider/l2tp"
 	"net.connman/vpnd/internal/provider/openconnect"
 	"net.connman/vpnd/internal/provider/openvpn"
+	"net.connman/vpnd/internal/provider/pptp"
 	"net.connman/vpnd/internal/provider/vpnc"
 	"net.connman/vpnd/internal/provider/wireguard"
 	"net.connman/vpnd/internal/task"
@@ -36,15 +38,17 @@ var libexecDir = "/usr/libexec/connman"
 func (d *daemon) providers(cfg config.Config) []core.Provider {
 	tasks := task.New(d.loop, d.conn, d.log, taskDir, notifyPath())
 	d.onClose(tasks.Close)
-	scripted := func(typ string) child.Config {
+	programs := func(typ string) child.Config {
 		return child.Config{Loop: d.loop, Log: d.log, Tasks: tasks, Identity: cfg.Identity(typ)}
 	}
 	wg := wireguard.New(d.loop, d.log)
 	d.starters = append(d.starters, wg.Start)
 	return []core.Provider{
 		openvpn.New(d.loop, d.log, tasks, cfg.Identity("openvpn")),
-		vpnc.New(scripted("vpnc")),
-		openconnect.New(scripted("openconnect")),
+		l2tp.New(programs("l2tp")),
+		pptp.New(programs("pptp")),
+		vpnc.New(programs("vpnc")),
+		openconnect.New(programs("openconnect")),
 		wg,
 	}
 }

@@ -164,6 +164,9 @@ func (a *Attempt) Fail(cause core.Cause, err error) {
 	a.cfg.Loop.Post("VPN ends", a.leave)
 }
 
+// Over reports whether the attempt has failed or was stopped.
+func (a *Attempt) Over() bool { return a.over }
+
 // Stop implements [core.Attempt].
 func (a *Attempt) Stop() { a.Fail(core.Stopped, nil) }
 
