@@ -89,21 +89,20 @@ func (h *Home) lay(l *lab.Lab, i int, bridge lab.End) error {
 	return port.FullChecksums()
 }
 
-// handful is how many cables are plugged in between two looks at them. The kernel
-// tells of that many carriers at once; had it more to tell of, it would spread
-// the rest over seconds, a hundred in each.
+// handful is how many cables are plugged in before the kernel must have told of
+// their carriers. It tells of that many at once; had it more to tell of, it would
+// spread the rest over seconds, a hundred in each.
 const handful = 50
 
-// Plug plugs in every cable and waits until the kernel has told of each carrier.
+// Plug plugs in every cable, no faster than the kernel tells of it.
 func (h *Home) Plug() error {
+	var before []lab.End
+	told := func(port lab.End) error { return lab.Eventually(time.Minute, port.Told) }
 	for ports := range slices.Chunk(h.Ports, handful) {
-		if err := each(ports, lab.End.Up); err != nil {
+		if err := errors.Join(each(before, told), each(ports, lab.End.Up)); err != nil {
 			return err
 		}
-		told := func(port lab.End) error { return lab.Eventually(time.Minute, port.Told) }
-		if err := each(ports, told); err != nil {
-			return err
-		}
+		before = ports
 	}
 	return nil
 }
