@@ -162,6 +162,7 @@ func (e *engine) tickFlight(f *flight) {
 		}
 	}
 	if e.now >= f.began+patience {
+		e.keepFailure(f)
 		e.fail(f)
 		return
 	}
@@ -296,6 +297,33 @@ func (e *engine) keep(f *flight, msg []byte, ttls []uint16, ttl uint32) {
 	}
 }
 
+// failureTTL is how long a question fails at once that has just failed, in
+// seconds: the least of RFC 9520, section 3.2, as networks come back quickly.
+const failureTTL = 1
+
+// keepFailure keeps it that nobody could answer, unless there is something better.
+func (e *engine) keepFailure(f *flight) {
+	if f.q.solo || e.cache == nil {
+		return
+	}
+	en := e.cache.get(f.key, f.hash)
+	if en != nil && !en.failure() && en.epoch() == f.epoch && (e.plan.config.ServeStale || en.age(e.now) < en.ttl()) {
+		return
+	}
+	e.cleaned = appendEmpty(e.cleaned[:0], f.msg, &f.q, f.verdict())
+	e.keep(f, e.cleaned, nil, failureTTL)
+}
+
+// verdict is what clients are told when there is no answer.
+func (f *flight) verdict() byte {
+	if f.search == noSearch && f.apology != nil {
+		if rcode := f.apology[3] & maskRcode; rcode != 0 {
+			return rcode
+		}
+	}
+	return rcodeServFail
+}
+
 // lost handles an attempt whose socket broke.
 func (e *engine) lost(f *flight, via carrier, id uint16) {
 	for i, a := range f.attempts {
@@ -332,17 +360,11 @@ func (e *engine) fail(f *flight) {
 	if f.staleAt == never || !e.answerStale(f) {
 		f.answerTo(e, func(c *client, w *waiter) {
 			e.stats.Failures++
-			rcode := byte(rcodeServFail)
-			if f.search == noSearch && f.apology != nil {
-				if w.first {
-					e.sendRaw(c, w.msg, &w.q, f.apology)
-					return
-				}
-				if r := f.apology[3] & maskRcode; r != 0 {
-					rcode = r
-				}
+			if f.search == noSearch && f.apology != nil && w.first {
+				e.sendRaw(c, w.msg, &w.q, f.apology)
+				return
 			}
-			e.sendError(c, w.msg, &w.q, rcode)
+			e.sendError(c, w.msg, &w.q, f.verdict())
 		})
 	}
 	e.end(f)

@@ -112,6 +112,12 @@ func (e entry) message() []byte {
 	return e[entryHead+int(le.Uint16(e[entryKey:])):][:le.Uint16(e[entryMsg:])]
 }
 
+// failure reports whether the answer is that there is none to be had.
+func (e entry) failure() bool {
+	rcode := e.message()[3] & maskRcode
+	return rcode != 0 && rcode != rcodeNXDomain
+}
+
 // ttls are the offsets of the times to live in the message, little-endian.
 func (e entry) ttls() []byte {
 	return e[entryHead+int(le.Uint16(e[entryKey:]))+int(le.Uint16(e[entryMsg:])):][:2*le.Uint16(e[entryTTLs:])]

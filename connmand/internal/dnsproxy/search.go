@@ -30,6 +30,7 @@ func (e *engine) askNextName(f *flight) {
 // nameFailed ends the search for one name without an answer.
 func (e *engine) nameFailed(f *flight) {
 	if f.search == noSearch {
+		e.keepFailure(f)
 		e.fail(f)
 		return
 	}

@@ -89,7 +89,7 @@ func (e *engine) serveCached(n *need) bool {
 	}
 	age, ttl := en.age(e.now), en.ttl()
 	if age >= ttl {
-		if !e.plan.config.ServeStale || age-ttl > maxStale {
+		if !e.plan.config.ServeStale || age-ttl > maxStale || en.failure() {
 			return false
 		}
 		if age >= en.retry() {

@@ -59,9 +59,59 @@ func TestNextServerAfterRefusal(t *testing.T) {
 				t.Errorf("%v", m)
 			}
 		}
-		if r.e.cache.names != 0 || len(r.e.flights.active) != 0 {
-			t.Error("a refusal is kept, or the question is")
+		if len(r.e.flights.active) != 0 {
+			t.Error("the question is kept")
 		}
+	}
+}
+
+// TestFailuresAreKept for a moment, so that impatient programs don't make
+// matters worse (RFC 9520).
+func TestFailuresAreKept(t *testing.T) {
+	for _, rcode := range []int{dns.RcodeServerFailure, dns.RcodeRefused, -1} {
+		r := newRig(t, oneServer())
+		fail := func() {
+			t.Helper()
+			a := one(t, r.asked())
+			if rcode < 0 {
+				r.pass(patience)
+				r.asked()
+			} else {
+				r.reply(a, refuse(t, a, rcode))
+			}
+		}
+		want := max(rcode, dns.RcodeServerFailure)
+		r.ask(question("www.example."))
+		fail()
+		r.ask(question("WWW.example."))
+		none(t, r.asked())
+		for _, m := range r.answers() {
+			if m.Rcode != want || len(m.Question) != 1 {
+				t.Errorf("%v", m)
+			}
+		}
+		r.ask(question("other.example."))
+		fail()
+		r.answers()
+		r.pass(failureTTL * time.Second)
+		r.ask(question("www.example."))
+		a := one(t, r.asked())
+		r.reply(a, answer(t, a.Msg, "www.example. 300 IN A 192.0.2.1"))
+		if m := one(t, r.answers()); len(m.Answer) != 1 {
+			t.Errorf("%v", m)
+		}
+	}
+}
+
+// TestEvictionIsNoFailure: a flood must not make names fail for others.
+func TestEvictionIsNoFailure(t *testing.T) {
+	r := newRig(t, oneServer())
+	for i := range maxFlights + 1 {
+		r.ask(question(fmt.Sprintf("n%d.example.", i)))
+		r.e.asks.n, r.e.asks.used = 0, 0
+	}
+	if r.e.stats.Evicted != 1 || r.e.cache.names != 0 {
+		t.Errorf("%d evicted, %d kept", r.e.stats.Evicted, r.e.cache.names)
 	}
 }
 
@@ -230,6 +280,25 @@ func TestPrefetch(t *testing.T) {
 	r.pass(50 * time.Second)
 	r.ask(question("hot.example."))
 	if m := one(t, r.answers()); m.Answer[0].Header().Ttl != 50 {
+		t.Errorf("%v", m)
+	}
+}
+
+// TestFailedPrefetch leaves what holds still.
+func TestFailedPrefetch(t *testing.T) {
+	r := newRig(t, oneServer())
+	r.ask(question("hot.example."))
+	a := one(t, r.asked())
+	r.reply(a, answer(t, a.Msg, "hot.example. 100 IN A 192.0.2.1"))
+	r.pass(95 * time.Second)
+	for range 3 {
+		r.ask(question("hot.example."))
+	}
+	a = one(t, r.asked())
+	r.reply(a, refuse(t, a, dns.RcodeServerFailure))
+	r.answers()
+	r.ask(question("hot.example."))
+	if m := one(t, r.answers()); len(m.Answer) != 1 {
 		t.Errorf("%v", m)
 	}
 }
