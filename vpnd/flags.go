@@ -24,10 +24,10 @@ const allSources = "*"
 // command returns the command line of connman-vpnd, which calls run.
 func command(version string, run func(options) error) *cobra.Command {
 	var o options
+	var showVersion bool // by ourselves: cobra would bring in templates, and so a megabyte
 	c := &cobra.Command{
 		Use:           program,
 		Short:         "Manage VPN connections",
-		Version:       version,
 		Args:          cobra.MaximumNArgs(1),
 		SilenceUsage:  true,
 		SilenceErrors: true,
@@ -47,7 +47,6 @@ func command(version string, run func(options) error) *cobra.Command {
 			return run(o)
 		},
 	}
-	c.SetVersionTemplate("{{.Version}}\n")
 	c.CompletionOptions.DisableDefaultCmd = true
 	f := c.Flags()
 	f.SortFlags = false
@@ -57,7 +56,7 @@ func command(version string, run func(options) error) *cobra.Command {
 	f.StringSliceVarP(&o.plugins, "plugin", "p", nil, "make only VPNs of types that match `GLOB,…`")
 	f.StringSliceVarP(&o.noPlugins, "noplugin", "P", nil, "do without types of VPN that match `GLOB,…`")
 	f.BoolVarP(&o.foreground, "nodaemon", "n", false, "stay in the foreground")
-	f.BoolP("version", "v", false, "print the version and exit")
+	f.BoolVarP(&showVersion, "version", "v", false, "print the version and exit")
 	return c
 }
 

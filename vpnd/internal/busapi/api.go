@@ -39,6 +39,7 @@ func New(conn *bus.Conn, log *slog.Logger, m *core.Manager, importer Importer, o
 	if err != nil {
 		return nil, err
 	}
+	a.announce() // who calls in the first turn finds what was kept
 	conn.BeforeFlush(a.announce)
 	a.followSplitRouting()
 	return a, nil
@@ -87,8 +88,8 @@ func (a *API) announce() {
 		case !a.shown[c.Connection]:
 		case c.Kind == core.ConnectionRemoved:
 			delete(a.shown, c.Connection)
-			a.conn.Unexport(path)
 			vpn.EmitManagerConnectionRemoved(a.conn, managerPath, path)
+			a.conn.Unexport(path)
 		case c.Property == core.PropState:
 			vpn.EmitConnectionPropertyChanged(a.conn, path, c.Property, bus.Variant{Value: string(c.State)})
 		default:

@@ -190,8 +190,8 @@ func TestTrace(t *testing.T) {
 		signal + `("State", <"idle">)`,
 		`reply Disconnect()`,
 		`call / net.connman.vpn.Manager.Remove`,
-		`signal / org.freedesktop.DBus.ObjectManager.InterfacesRemoved`,
 		`signal / net.connman.vpn.Manager.ConnectionRemoved(` + path + `)`,
+		`signal / org.freedesktop.DBus.ObjectManager.InterfacesRemoved`,
 		`reply Remove()`,
 	}
 	got := trace.Lines()

@@ -100,7 +100,9 @@ func (c *Connection) describe(d Description, made bool) error {
 		defer func() { c.m.changes = before }()
 	}
 	// All was checked: nothing fails any more.
-	_, _ = c.SetText(PropName, d.Name)
+	for _, own := range [][2]string{{PropName, d.Name}, {PropHost, d.Host}, {PropDomain, d.Domain}} {
+		_, _ = c.SetText(own[0], own[1])
+	}
 	for _, v := range d.Values {
 		if key, known := c.kind.key(v.Key); known {
 			_, _ = c.setValue(key, v.Text.Reveal())

@@ -71,13 +71,17 @@ func TestCreateAgain(t *testing.T) {
 		yes := true
 		c := w.create(Description{Values: []Value{{"Scripted.User", "one"}}})
 		w.do(func() {
+			_ = c.Change(func() (bool, error) { return c.SetText("Host", "10.0.0.1") }) // it keeps its name
+		})
+		w.expect("Host")
+		w.do(func() {
 			again, err := w.m.Create(Description{Type: "scripted", Host: "vpn.test", Name: "new", SplitRouting: &yes,
 				Values: []Value{{"Scripted.User", "two"}, {"Unknown", "x"}}})
 			if again != c || err != nil {
 				t.Errorf("%v, %v", again, err)
 			}
 		})
-		w.expect("Name", "Scripted.User", "SplitRouting", "added vpn_test")
+		w.expect("Name", "Host", "Scripted.User", "SplitRouting", "added vpn_test")
 		if w.store.saved["vpn_test"].Name != "new" || w.store.value("vpn_test", "Scripted.User") != "two" {
 			t.Errorf("kept %v", w.store.saved)
 		}
