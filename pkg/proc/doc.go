@@ -7,8 +7,8 @@
 // a child that floods is held back by its pipe, not heeded and not let near the
 // daemon's memory.
 //
-// A child leads a session. When it has ended, so has everything that it started
-// and left behind in its session, and its private directory is gone. When the
+// A child leads a process group. When it has ended, so has everything that it
+// started and left behind in its group, and its private directory is gone. When the
 // daemon itself is killed, the kernel kills its children: they belong to a
 // thread that lives as long as the [Starter].
 //

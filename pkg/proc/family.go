@@ -9,7 +9,7 @@ import (
 )
 
 // Family reports whether the process pid is the child, descends from it or is
-// of its session. It reads files, so the loop must not wait for it. A process
+// of its group. It reads files, so the loop must not wait for it. A process
 // that has ended belongs to nobody.
 //
 // That a process is of the family proves little by itself: numbers are used
@@ -19,7 +19,7 @@ func Family(pid, child int) bool {
 	if pid <= 1 || child <= 1 {
 		return false
 	}
-	if sid, err := unix.Getsid(pid); err == nil && sid == child {
+	if pgid, err := unix.Getpgid(pid); err == nil && pgid == child {
 		return true
 	}
 	for range deepest {

@@ -156,7 +156,7 @@ func TestChildHasItsOwn(t *testing.T) {
 	c := w.start(proc.Spec{
 		Program: "/bin/sh",
 		Args: []string{"-c", `env | grep -v -e ^PWD= -e ^SHLVL= -e ^_=; pwd; stat -c %a "$1" "$1/conf"; cat "$1/conf"; cat; cat $2 $2 $3
-			ls /proc/self/fd | tr '\n' ' '; echo; ps -o sid= -p $$ | tr -d ' '; echo $$`,
+			ls /proc/self/fd | tr '\n' ' '; echo; ps -o pgid= -p $$ | tr -d ' '; echo $$`,
 			"sh", private, proc.SecretPath(0), proc.SecretPath(1)},
 		Env:     []string{"PATH=/usr/bin:/bin", "A=b c"},
 		Private: private,
@@ -177,7 +177,7 @@ func TestChildHasItsOwn(t *testing.T) {
 		t.Errorf("the child has the descriptors %s", fds)
 	}
 	if lines[len(lines)-2] != lines[len(lines)-1] {
-		t.Errorf("the child %s is of session %s", lines[len(lines)-1], lines[len(lines)-2])
+		t.Errorf("the child %s is of the group %s", lines[len(lines)-1], lines[len(lines)-2])
 	}
 	if log := w.log.String(); strings.Contains(log, "-secret") {
 		t.Errorf("a secret is in the log: %s", log)
@@ -355,7 +355,7 @@ func TestStrangeOutput(t *testing.T) {
 	}
 }
 
-// Who keeps the pipe open outside the session holds nothing up.
+// Who keeps the pipe open outside the group holds nothing up.
 func TestEscapedGrandchild(t *testing.T) {
 	w := newWorld(t)
 	c := w.sh("setsid sleep 20 & echo $!")

@@ -58,7 +58,7 @@ func (p *Process) live() Exit {
 	exit := await(cmd)
 	select {
 	case <-read:
-	case <-time.After(drainTime): // somebody outside the session has the pipe
+	case <-time.After(drainTime): // somebody outside the group has the pipe
 		out.Close()
 		<-read
 	}
@@ -68,9 +68,8 @@ func (p *Process) live() Exit {
 // drainTime is how long what is still in the pipe is read after the end.
 const drainTime = 2 * time.Second
 
-// await waits until cmd and its session have ended. The child stays a zombie
-// until the last of the session is gone: so long its number stands for nothing
-// else.
+// await waits until cmd and its group have ended. The child stays a zombie until
+// the last of the group is gone: so long its number stands for nothing else.
 func await(cmd *exec.Cmd) Exit {
 	for {
 		err := unix.Waitid(unix.P_PID, cmd.Process.Pid, nil, unix.WEXITED|unix.WNOWAIT, nil)
@@ -78,7 +77,7 @@ func await(cmd *exec.Cmd) Exit {
 			break
 		}
 	}
-	endSession(cmd.Process.Pid)
+	endGroup(cmd.Process.Pid)
 	err := cmd.Wait()
 	var status *exec.ExitError
 	if err != nil && !errors.As(err, &status) {
@@ -108,7 +107,7 @@ func (p *Process) begin() (*exec.Cmd, *os.File, error) {
 	cmd := exec.Command(p.spec.Program, p.spec.Args...)
 	cmd.Env = append([]string{}, p.spec.Env...) // nil would mean ours
 	cmd.Dir = "/"
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL, Credential: credential}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL, Credential: credential}
 	var theirs []*os.File // the child's ends
 	defer func() {
 		for _, f := range theirs {

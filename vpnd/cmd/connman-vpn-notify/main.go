@@ -35,7 +35,8 @@ func run(environ []string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	l := loop.New(slog.New(slog.DiscardHandler))
-	conn, err := bus.Dial(ctx, l, slog.New(slog.DiscardHandler), r.busAddress)
+	// The program waits for its script: the call leaves with the greeting.
+	conn, err := bus.Begin(ctx, l, slog.New(slog.DiscardHandler), r.busAddress)
 	if err != nil {
 		return err
 	}

@@ -42,7 +42,6 @@ func arguments(s core.Settings, at place) []string {
 	args = append(args,
 		"--management", at.management, "unix",
 		"--management-client",
-		"--management-hold", // tells us how long it would like to wait
 		"--management-query-passwords",
 		"--auth-retry", "interact",
 		"--setenv", "IV_SSO", "crtext", // we can ask the user something, not show him a page

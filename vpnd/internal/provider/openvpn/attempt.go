@@ -28,13 +28,11 @@ type attempt struct {
 	task     *task.Task // nil before it runs
 	socket   *socket
 	limit    *loop.Timer // for a tunnel that is not there yet
-	release  *loop.Timer // of the hold
 	raising  *loop.Op    // brings the link up
 	stopping bool
 
-	tunnel    *core.Tunnel // as the up script said it, nil before
-	connected bool         // says the management interface
-	wasUp     bool         // it was once
+	connected bool // the tunnel is there
+	wasUp     bool // it was once
 
 	asking    func() // cancels the question
 	given     map[string]credentials
@@ -102,7 +100,6 @@ func (a *attempt) fail(cause core.Cause, err error) {
 func (a *attempt) end() {
 	a.cancelQuestion()
 	a.limit.Stop()
-	a.release.Stop()
 	a.raising.Cancel()
 	a.connected = false
 	if a.task != nil {
@@ -147,7 +144,8 @@ func (a *attempt) verdict(exit proc.Exit) core.Ended {
 	return core.Ended{Cause: core.ConnectFailed, Err: fmt.Errorf("openvpn ended with %v (%s)", exit, a.detail)}
 }
 
-// notified is what the up script reports.
+// notified is what the up script reports: the server has let us in, and openvpn
+// goes on once we have answered. The link may come up meanwhile.
 func (a *attempt) notified(reason string, env map[string]string) error {
 	if reason != "up" {
 		return nil
@@ -159,7 +157,7 @@ func (a *attempt) notified(reason string, env map[string]string) error {
 	}
 	a.complain(skipped)
 	tunnel.Index = a.link.Index
-	a.tunnel = &tunnel
+	a.established(tunnel)
 	return nil
 }
 
@@ -186,8 +184,6 @@ func (a *attempt) complain(skipped []error) {
 // hear is what openvpn says on the management interface.
 func (a *attempt) hear(line string) {
 	switch e := parse(line).(type) {
-	case held:
-		a.hold(e.wait)
 	case state:
 		a.moved(e)
 	case needed:
@@ -211,47 +207,29 @@ func (a *attempt) say(command string) {
 	}
 }
 
-// hold lets openvpn go on when it would by itself; after a refusal at once, since
-// the user is waiting for the question.
-func (a *attempt) hold(wait time.Duration) {
-	if a.failure != "" || a.challenge != nil {
-		wait = 0
-	}
-	a.release.Stop()
-	a.release = a.loop.After("openvpn hold", wait, func() { a.say("hold release") })
-}
-
 // wrongPassphrase is why openvpn starts anew when a key cannot be opened; not all
 // versions say it as a refusal.
 const wrongPassphrase = "private-key-password-failure"
 
 // moved follows the state of the connection.
 func (a *attempt) moved(s state) {
-	if s.detail != "" && s.name != "CONNECTED" {
-		a.detail = readable(s.detail)
+	if s.name != "RECONNECTING" && s.name != "EXITING" {
+		return
 	}
-	switch s.name {
-	case "CONNECTED":
-		a.connected = true
-		a.established()
-	case "RECONNECTING", "EXITING":
-		if _, given := a.given[needPassphrase]; given && s.detail == wrongPassphrase {
-			a.refuse(refused{what: needPassphrase})
-		}
-		if a.connected {
-			a.connected = false
-			a.raising.Cancel()
-			a.report(core.Reconnecting{})
-		}
+	a.detail = readable(s.detail)
+	if _, given := a.given[needPassphrase]; given && s.detail == wrongPassphrase {
+		a.refuse(refused{what: needPassphrase})
+	}
+	if a.connected {
+		a.connected = false
+		a.raising.Cancel()
+		a.report(core.Reconnecting{})
 	}
 }
 
 // established says that the tunnel is up once the link is.
-func (a *attempt) established() {
-	if a.tunnel == nil {
-		a.fail(core.ConnectFailed, errors.New("openvpn is connected, but its script has not said how"))
-		return
-	}
+func (a *attempt) established(tunnel core.Tunnel) {
+	a.connected = true
 	a.limit.Stop()
 	a.cancelQuestion()
 	a.refusals, a.failure = 0, ""
@@ -265,6 +243,6 @@ func (a *attempt) established() {
 			return
 		}
 		a.wasUp = true
-		a.report(core.Up{Tunnel: *a.tunnel})
+		a.report(core.Up{Tunnel: tunnel})
 	})
 }

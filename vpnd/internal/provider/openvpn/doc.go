@@ -1,9 +1,9 @@
 // Package openvpn makes OpenVPN tunnels with the program openvpn.
 //
-// The daemon makes the link, connman-vpn-notify reports as openvpn's up script
-// how the server wants it configured, and the management interface, a socket in
-// the task's private directory, says when the tunnel carries packets and asks for
-// what openvpn needs to know of the user. Credentials go nowhere else: they are in
+// The daemon makes the link, and connman-vpn-notify reports as openvpn's up script
+// that the server has let us in and how it wants the link configured. The
+// management interface, a socket in the task's private directory, says when the
+// tunnel is lost and asks for what openvpn needs to know of the user. Credentials go nowhere else: they are in
 // no argument, environment or file, unless the user has put them into a file of
 // his own and names that.
 //

@@ -81,7 +81,7 @@ func TestCheck(t *testing.T) {
 }
 
 // always are the arguments that every command line ends with.
-const always = " --management /m unix --management-client --management-hold --management-query-passwords --auth-retry interact" +
+const always = " --management /m unix --management-client --management-query-passwords --auth-retry interact" +
 	" --setenv IV_SSO crtext --suppress-timestamps --script-security 2 --up \"/n\" --up-restart --setenv A b=c" +
 	" --dev vpn0 --dev-type tun --persist-tun --route-noexec --ifconfig-noexec --ignore-unknown-option disable-dco --disable-dco"
 

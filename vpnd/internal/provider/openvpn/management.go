@@ -1,19 +1,12 @@
 package openvpn
 
-import (
-	"strconv"
-	"strings"
-	"time"
-)
+import "strings"
 
 // event is what openvpn says on the management interface, as far as it concerns
 // us: see management-notes.txt of its documentation.
 type event any
 
 type (
-	// held says that openvpn waits for its release, and that it would wait this
-	// long by itself.
-	held struct{ wait time.Duration }
 	// state says how far the connection is.
 	state struct {
 		name   string // "CONNECTED", "RECONNECTING", …
@@ -62,8 +55,6 @@ func parse(line string) event {
 		return nil
 	}
 	switch kind {
-	case ">HOLD":
-		return parseHold(rest)
 	case ">STATE":
 		fields := strings.Split(rest, ",")
 		if len(fields) < 3 {
@@ -87,13 +78,6 @@ func parse(line string) event {
 		return wanted{"needstr", what}
 	}
 	return nil
-}
-
-// parseHold reads "Waiting for hold release:SECONDS".
-func parseHold(text string) event {
-	const longest = 5 * 60
-	seconds, _ := strconv.ParseUint(text[strings.LastIndexByte(text, ':')+1:], 10, 32)
-	return held{time.Duration(min(seconds, longest)) * time.Second}
 }
 
 func parsePassword(text string) event {
