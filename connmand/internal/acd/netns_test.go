@@ -65,14 +65,18 @@ func TestAgainstKernel(t *testing.T) {
 	go func() { l.Run(ctx); close(gone) }()
 	defer func() { cancel(); <-gone; l.Wait() }()
 	used, unused := make(chan core.ConflictEvent, 1), make(chan core.ConflictEvent, 1)
+	neighbours := make(chan core.HardwareAddr, 2)
 	l.Post("watch", func() {
 		d := New(l, log)
 		link := core.Link{Index: near.Index, Name: "c0", Addr: core.HardwareAddr(near.HardwareAddr)}
 		d.Watch(link, netip.MustParseAddr("10.9.0.1"), func(e core.ConflictEvent) { used <- e })
 		d.Watch(link, netip.MustParseAddr("10.9.0.2"), func(e core.ConflictEvent) { unused <- e })
+		for _, at := range []core.HardwareAddr{"", core.HardwareAddr(far.HardwareAddr)} {
+			d.Find(link, netip.MustParseAddr("10.9.0.1"), at, func(a core.HardwareAddr) { neighbours <- a })
+		}
 	})
 	deadline := time.After(20 * time.Second)
-	for range 2 {
+	for range 4 {
 		select {
 		case e := <-used:
 			taken, ok := e.(core.AddressTaken)
@@ -82,6 +86,10 @@ func TestAgainstKernel(t *testing.T) {
 		case e := <-unused:
 			if _, ok := e.(core.AddressFree); !ok {
 				t.Errorf("the free address: %+v", e)
+			}
+		case a := <-neighbours:
+			if a != core.HardwareAddr(far.HardwareAddr) {
+				t.Errorf("found %x", a)
 			}
 		case <-deadline:
 			t.Fatal("no report")

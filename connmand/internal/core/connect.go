@@ -430,28 +430,3 @@ func (s *Service) connected() {
 		s.m.disconnectOthers(s)
 	}
 }
-
-// Why says what the service waits for, "" when it is connected or idle.
-func (s *Service) Why() string {
-	switch {
-	case s.state == Association && s.vpn.current() != nil:
-		return "the kernel to take the tunnel's addresses"
-	case s.state == Association:
-		return "the network to let it in"
-	case s.state != Configuration:
-		return ""
-	case s.ipv4.config.Address.IsValid():
-		return "the kernel to take the address"
-	case s.ipv4.watch != nil:
-		return "other machines to leave the address alone"
-	case s.ipv4.linkLocal != nil:
-		return "a link-local address, as no DHCP server answers"
-	case len(s.ipv6.awaits) > 0:
-		return "the kernel to find the IPv6 address unique"
-	case !s.ipv4.enabled() && s.ipv6.dhcp != nil:
-		return "a DHCPv6 server"
-	case !s.ipv4.enabled():
-		return "an IPv6 router"
-	}
-	return "a DHCP server"
-}
