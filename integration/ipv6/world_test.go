@@ -23,8 +23,10 @@ import (
 	"net.connman/integration/lab"
 )
 
-// patience is how long anything may take before it counts as failed.
-const patience = 20 * time.Second
+// patience is how long anything may take before it counts as failed: more than a
+// client of DHCPv6 lets pass between two questions after half a minute without
+// an answer.
+const patience = 40 * time.Second
 
 // The network that routers announce, and the first router's address in it.
 const (
