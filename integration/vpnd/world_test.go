@@ -22,7 +22,7 @@ import (
 
 const (
 	// patience is how long anything may take before it counts as failed.
-	patience = 30 * time.Second
+	patience = 60 * time.Second
 	busName  = "net.connman.vpn"
 
 	managerIface    = "net.connman.vpn.Manager."

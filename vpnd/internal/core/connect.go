@@ -22,6 +22,10 @@ type attempt struct {
 // Connect makes the tunnel. done hears when it is up, or why it is not. Agents
 // of sender, a unique bus name, are preferred.
 func (c *Connection) Connect(sender string, done func(error)) {
+	if !c.m.begun && c.m.stopped == nil {
+		c.m.early = append(c.m.early, func() { c.Connect(sender, done) })
+		return
+	}
 	if err := c.mayConnect(); err != nil {
 		done(err)
 		return
@@ -42,7 +46,7 @@ func (c *Connection) mayConnect() error {
 	switch {
 	case c.m.stopped != nil:
 		return ErrAborted
-	case !c.m.begun, c.m.ending[c.id] != nil, c.state == Configuration, c.state == Disconnecting:
+	case c.m.ending[c.id] != nil, c.state == Configuration, c.state == Disconnecting:
 		return ErrInProgress
 	case c.state == Ready:
 		return ErrAlreadyConnected

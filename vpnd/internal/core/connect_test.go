@@ -152,6 +152,30 @@ func TestRemoveWhileUp(t *testing.T) {
 	})
 }
 
+// Who connects before the machine is ours to change waits.
+func TestConnectsEarly(t *testing.T) {
+	for name, tt := range map[string]struct {
+		then func(w *world)
+		want error
+	}{
+		"begins": {func(w *world) { w.m.Begin(); w.provider.last().report(Up{tunnel}) }, nil},
+		"ends":   {func(w *world) { w.m.Stop(func() {}) }, ErrAborted},
+	} {
+		t.Run(name, func(t *testing.T) {
+			run(t, nil, func(w *world) {
+				w.m.begun = false
+				reply := w.connect(w.create(Description{}))
+				w.expect()
+				if reply.times != 0 {
+					t.Fatal(reply.err)
+				}
+				w.do(func() { tt.then(w) })
+				reply.is(t, tt.want)
+			})
+		})
+	}
+}
+
 func TestStop(t *testing.T) {
 	run(t, nil, func(w *world) {
 		w.provider.stopsSlow = true

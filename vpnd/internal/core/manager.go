@@ -22,8 +22,9 @@ type Manager struct {
 	// ending are the attempts of connections that were removed, by identifier: a
 	// new connection of that name waits until they have ended.
 	ending  map[string]*attempt
-	begun   bool   // connections may connect
-	stopped func() // called when the last attempt has ended, nil until Stop
+	begun   bool     // connections may connect
+	early   []func() // who wanted one to before that
+	stopped func()   // called when the last attempt has ended, nil until Stop
 }
 
 // kind is a type of connections.
@@ -59,7 +60,19 @@ func New(l *loop.Loop, log *slog.Logger, cfg Config, ports Ports, providers []Pr
 }
 
 // Begin lets connections connect: before it nothing on the machine is changed.
-func (m *Manager) Begin() { m.begun = true }
+// Who wants to sooner waits.
+func (m *Manager) Begin() {
+	m.begun = true
+	m.runEarly()
+}
+
+func (m *Manager) runEarly() {
+	early := m.early
+	m.early = nil
+	for _, fn := range early {
+		fn()
+	}
+}
 
 // Connections lists the connections in the order in which they came.
 func (m *Manager) Connections() []*Connection { return m.connections }
@@ -87,6 +100,7 @@ func (m *Manager) Persist(done func()) { m.ports.Storage.Sync(done) }
 // Stop takes everything down and then calls done.
 func (m *Manager) Stop(done func()) {
 	m.stopped = done
+	m.runEarly()
 	for _, c := range m.connections {
 		c.end("the daemon ends")
 	}
