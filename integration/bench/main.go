@@ -33,6 +33,7 @@ type group struct {
 var groups = []group{
 	{[]lab.Manager{lab.Ours(), lab.Reference(), lab.NetworkManager(), lab.Networkd()}, managing},
 	{[]lab.Manager{lab.Ours(), lab.Reference(), dnsmasq, unbound}, forwarding},
+	{[]lab.Manager{lab.VPN(), lab.ReferenceVPN()}, tunnelling},
 }
 
 var managing = []scenario{
@@ -50,6 +51,10 @@ var forwarding = []scenario{
 	{"dnsrate", 0, everyone, measureDNS},
 	{"dnsmemory", 1, everyone, measureDNSMemory},
 	{"dnsupstream", 1, everyone, measureUpstream},
+}
+
+var tunnelling = []scenario{
+	{"openvpn", 0, everyone, measureOpenVPN},
 }
 
 func main() {
@@ -104,7 +109,7 @@ func (g group) measure(runs int, names []string) error {
 	if err != nil {
 		return err
 	}
-	t := newTable(managers)
+	t := newTable(g.managers[0], managers)
 	for _, s := range g.scenarios {
 		times := runs
 		if s.runs != 0 {

@@ -12,6 +12,7 @@ import (
 
 // table gathers measurements by row and manager.
 type table struct {
+	ours     lab.Manager
 	managers []lab.Manager
 	rows     []*row
 	errs     []error
@@ -24,7 +25,9 @@ type row struct {
 	values map[string][]float64
 }
 
-func newTable(managers []lab.Manager) *table { return &table{managers: managers} }
+func newTable(ours lab.Manager, managers []lab.Manager) *table {
+	return &table{ours: ours, managers: managers}
+}
 
 // less and more add a value to a row, of which less or more is better.
 func (t *table) less(m lab.Manager, name, unit string, value float64) {
@@ -54,7 +57,7 @@ func (t *table) fail(m lab.Manager, err error) {
 func (t *table) err() error {
 	var own []error
 	for _, err := range t.errs {
-		if strings.HasPrefix(err.Error(), lab.Ours().Name+":") {
+		if strings.HasPrefix(err.Error(), t.ours.Name+":") {
 			own = append(own, err)
 		}
 	}
@@ -70,14 +73,14 @@ func median(values []float64) float64 {
 // ratio says how the first manager, ours, stands to the best of the others:
 // below 1 it leads, whether more or less is better.
 func (t *table) ratio(r *row) (float64, bool) {
-	own, ok := r.values[lab.Ours().Name]
+	own, ok := r.values[t.ours.Name]
 	if !ok {
 		return 0, false
 	}
 	best, found := 0.0, false
 	for _, m := range t.managers {
 		values, ok := r.values[m.Name]
-		if !ok || m.Name == lab.Ours().Name {
+		if !ok || m.Name == t.ours.Name {
 			continue
 		}
 		value := median(values)

@@ -9,7 +9,7 @@ import (
 
 func TestTable(t *testing.T) {
 	ours, reference, nm := lab.Ours(), lab.Reference(), lab.NetworkManager()
-	table := newTable([]lab.Manager{ours, reference, nm})
+	table := newTable(ours, []lab.Manager{ours, reference, nm})
 	for _, value := range []float64{9, 1, 5} {
 		table.less(ours, "start", "ms", value)
 	}

@@ -135,7 +135,6 @@ func TestOpenVPNUnprivileged(t *testing.T) {
 	w.start()
 	w.register()
 	pki := newAuthority(t)
-	must(t, os.Chmod(filepath.Dir(filepath.Dir(pki.CA)), 0o755))
 	w.serveOpenVPN(pki, nil)
 	path := w.create("openvpn", withCertificate(pki))
 	must(t, w.connect(path))

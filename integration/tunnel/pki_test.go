@@ -3,76 +3,44 @@
 package tunnel
 
 import (
-	"crypto"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/sha256"
 	"crypto/x509"
-	"crypto/x509/pkix"
 	"encoding/base64"
 	"encoding/pem"
-	"math/big"
-	"net"
 	"os"
 	"path/filepath"
 	"testing"
-	"time"
+
+	"net.connman/integration/pki"
 )
 
-// authority signs certificates. Its own is CA.
+// authority signs certificates for a test.
 type authority struct {
-	t    testing.TB
-	dir  string
-	cert *x509.Certificate
-	key  crypto.Signer
-	// CA is the path of its certificate.
-	CA string
+	*pki.Authority
+	t testing.TB
 }
 
+// newAuthority makes one whose files programs can read that are not root.
 func newAuthority(t testing.TB) *authority {
 	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	dir := t.TempDir()
+	must(t, os.Chmod(dir, 0o755))
+	must(t, os.Chmod(filepath.Dir(dir), 0o755))
+	a, err := pki.New(dir)
 	must(t, err)
-	a := &authority{t: t, dir: t.TempDir(), key: key}
-	a.cert = &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "Test Authority"},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour),
-		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageCRLSign,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, a.cert, a.cert, key.Public(), key)
-	must(t, err)
-	a.CA = a.write("ca.crt", "CERTIFICATE", der)
-	must(t, os.Chmod(a.dir, 0o755))
-	return a
+	return &authority{a, t}
 }
 
-// issue makes a certificate and its key; for servers the name is an address, too.
+// issue makes a certificate and its key; for servers the name is an address.
 func (a *authority) issue(name string, server bool) (cert, key string) {
 	a.t.Helper()
-	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	must(a.t, err)
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: name},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour),
-		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
-	}
+	issue := a.Client
 	if server {
-		template.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
-		template.IPAddresses = []net.IP{net.ParseIP(name)}
+		issue = a.Server
 	}
-	der, err := x509.CreateCertificate(rand.Reader, template, a.cert, private.Public(), a.key)
+	cert, key, err := issue(name)
 	must(a.t, err)
-	secret, err := x509.MarshalPKCS8PrivateKey(private)
-	must(a.t, err)
-	return a.write(name+".crt", "CERTIFICATE", der), a.write(name+".key", "PRIVATE KEY", secret)
-}
-
-func (a *authority) write(name, kind string, der []byte) string {
-	a.t.Helper()
-	path := filepath.Join(a.dir, name)
-	must(a.t, os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o644))
-	return path
+	return cert, key
 }
 
 // pin is the hash of a certificate's key, as openconnect writes it.
