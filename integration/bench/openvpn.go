@@ -84,7 +84,6 @@ func openVPNRun(ctx context.Context, t *table, m lab.Manager, l *lab.Lab) error 
 		if err != nil {
 			return err
 		}
-		println(m.Name, took.String())
 		t.less(m, "OpenVPN: Connect to ready", "ms", float64(took)/float64(time.Millisecond))
 	}
 	return nil
