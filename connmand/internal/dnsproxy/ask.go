@@ -258,7 +258,7 @@ func (e *engine) settle(f *flight, msg []byte, r *reply) {
 		}
 	}
 	f.answerTo(e, func(c *client, w *waiter) {
-		if w.first && f.search == noSearch {
+		if w.first && f.search == noSearch && !f.padded {
 			e.sendRaw(c, w.msg, &w.q, msg)
 			return
 		}
@@ -360,7 +360,7 @@ func (e *engine) fail(f *flight) {
 	if f.staleAt == never || !e.answerStale(f) {
 		f.answerTo(e, func(c *client, w *waiter) {
 			e.stats.Failures++
-			if f.search == noSearch && f.apology != nil && w.first {
+			if f.search == noSearch && f.apology != nil && w.first && !f.padded {
 				e.sendRaw(c, w.msg, &w.q, f.apology)
 				return
 			}

@@ -73,7 +73,11 @@ func (c *connection) send(e *engine, f *flight) (id uint16) {
 	if len(c.ids) == 0 {
 		c.active = e.now
 	}
-	id = c.sendMessage(e, f.asked)
+	msg := f.asked
+	if c.encrypted {
+		msg, f.padded = pad(msg)
+	}
+	id = c.sendMessage(e, msg)
 	c.ids[id] = f
 	return id
 }

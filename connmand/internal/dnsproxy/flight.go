@@ -26,6 +26,7 @@ type flight struct {
 	tried    uint64        // servers of the route asked in this round
 	refused  uint64        // servers that are of no use for this question
 	stream   bool          // answers are too long for datagrams
+	padded   bool          // answers are about more than the client said
 	again    bool          // a connection ended under way, so it was asked once more
 	attempts []attempt
 	apology  []byte // what a server had to say instead of an answer

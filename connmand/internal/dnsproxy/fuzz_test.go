@@ -84,6 +84,14 @@ func FuzzQuery(f *testing.F) {
 				t.Errorf("asked %x", a)
 			}
 		}
+		if padded, ok := pad(msg); ok {
+			var before, after query
+			parseQuery(msg, &before)
+			if parseQuery(padded, &after) != serve || !after.padded || after.solo || after.do != before.do ||
+				len(padded)%padBlock != 0 || !bytes.Equal(padded[headerLen:after.end], msg[headerLen:before.end]) {
+				t.Errorf("padded %x", padded)
+			}
+		}
 		for _, a := range answered {
 			if !bytes.Equal(a[:2], msg[:2]) || a[2]&flagQR == 0 || msg[2]&flagQR != 0 {
 				t.Errorf("answered %x", a)

@@ -66,6 +66,10 @@ type query struct {
 	edns  bool   // carries an OPT record (RFC 6891)
 	do    bool   // wants DNSSEC records (RFC 3225)
 	size  uint16 // largest reply over UDP
+	// options is where the length of the OPT record's options is, and padded
+	// says that one of them is padding.
+	options int
+	padded  bool
 	// solo says that the answer is for this client alone: it depends on more
 	// than the question, or we don't understand all of it.
 	solo bool
@@ -122,7 +126,10 @@ func parseQuery(msg []byte, q *query) verdict {
 			q.edns = true
 			q.size = max(q.size, rr.class)
 			q.do = rr.ttl&0x8000 != 0
-			if rr.ttl&^0x8000 != 0 || !plainOptions(msg[rr.data:rr.end]) {
+			q.options = rr.data - 2
+			plain, padded := knownOptions(msg[rr.data:rr.end])
+			q.padded = padded
+			if rr.ttl&^0x8000 != 0 || !plain {
 				q.solo = true
 			}
 		}
@@ -134,17 +141,19 @@ func parseQuery(msg []byte, q *query) verdict {
 	return serve
 }
 
-// plainOptions reports whether none of the EDNS options can change the answer,
-// as the client's subnet does (RFC 7871).
-func plainOptions(b []byte) bool {
+// knownOptions reports whether none of the EDNS options can change the answer,
+// as the client's subnet does (RFC 7871), and whether one of them is padding.
+func knownOptions(b []byte) (plain, padded bool) {
 	for len(b) >= 4 {
 		n := int(be.Uint16(b[2:]))
-		if o := be.Uint16(b); o != optionCookie && o != optionPadding || len(b)-4 < n {
-			return false
+		o := be.Uint16(b)
+		if o != optionCookie && o != optionPadding || len(b)-4 < n {
+			return false, padded
 		}
+		padded = padded || o == optionPadding
 		b = b[4+n:]
 	}
-	return len(b) == 0
+	return len(b) == 0, padded
 }
 
 // plainName returns the end of a name without compression.

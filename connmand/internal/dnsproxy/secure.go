@@ -1,6 +1,7 @@
 package dnsproxy
 
 import (
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -92,6 +93,29 @@ func (u *upstream) patience() time.Duration {
 		return maxPatience
 	}
 	return u.health.patience()
+}
+
+// padBlock is what lengths of questions are multiples of (RFC 8467, section 4.1).
+const padBlock = 128
+
+// pad returns msg with an EDNS option that makes it as long as many others, and
+// whether it could (RFC 7830). What servers say of the option is not for clients,
+// most of whom have not heard of EDNS.
+func pad(msg []byte) ([]byte, bool) {
+	var q query
+	if parseQuery(msg, &q) != serve || q.solo || q.padded {
+		return msg, false
+	}
+	msg = slices.Clone(msg)
+	at := q.options
+	if !q.edns {
+		msg = appendOPT(msg, &q)
+		at = len(msg) - 2
+	}
+	size := (padBlock - (len(msg)+4)%padBlock) % padBlock
+	be.PutUint16(msg[at:], be.Uint16(msg[at:])+uint16(4+size))
+	msg = be.AppendUint16(be.AppendUint16(msg, optionPadding), uint16(size))
+	return append(msg, make([]byte, size)...), true
 }
 
 // yields reports whether what is asked on c is to be asked in clear text, as c

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/netip"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -246,6 +247,43 @@ func TestAskedOnceMore(t *testing.T) {
 	r.hangUp()
 	if m := one(t, r.answers()); m.Rcode != dns.RcodeServerFailure || len(r.relay.streams) != 3 {
 		t.Errorf("%v after %d connections", m, len(r.relay.streams))
+	}
+}
+
+// TestPadding: over TLS, lengths tell little of questions, and clients hear
+// nothing of that.
+func TestPadding(t *testing.T) {
+	plain := question("a.example.")
+	edns := question("b.example.").SetEdns0(1232, true)
+	cookie := question("c.example.").SetEdns0(1232, false)
+	cookie.IsEdns0().Option = []dns.EDNS0{&dns.EDNS0_COOKIE{Code: dns.EDNS0COOKIE, Cookie: "0102030405060708"}}
+	padded := question("d.example.").SetEdns0(1232, false)
+	padded.IsEdns0().Option = []dns.EDNS0{&dns.EDNS0_PADDING{Padding: make([]byte, 3)}}
+	long := question(strings.Repeat("a23456789.", 11) + "example.")
+	for _, m := range []*dns.Msg{plain, edns, cookie, padded, long} {
+		r := newSecureRig(t, netcfg.Strict)
+		r.ask(m)
+		q := one(t, r.heard())
+		opt := q.IsEdns0()
+		options := 0
+		for _, o := range opt.Option {
+			if o.Option() == dns.EDNS0PADDING {
+				options++
+			}
+		}
+		if raw, _ := q.Pack(); options != 1 || m != padded && len(raw)%padBlock != 0 {
+			t.Errorf("%d bytes: %v", len(raw), q)
+		}
+		if had := m.IsEdns0(); had != nil && (opt.Do() != had.Do() || opt.UDPSize() != had.UDPSize()) {
+			t.Errorf("changed to %v", opt)
+		}
+		a := answer(t, q, m.Question[0].Name+" 300 IN A 192.0.2.1").SetEdns0(4096, opt.Do())
+		a.IsEdns0().Option = []dns.EDNS0{&dns.EDNS0_PADDING{Padding: make([]byte, 1000)}}
+		r.say(a)
+		got := one(t, r.answers())
+		if len(got.Answer) != 1 || got.Truncated || (got.IsEdns0() == nil) != (m.IsEdns0() == nil) {
+			t.Errorf("the client hears %v", got)
+		}
 	}
 }
 
