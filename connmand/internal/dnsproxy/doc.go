@@ -34,5 +34,6 @@
 // is for are served.
 //
 // Servers are strangers, too. See [upstream] for what somebody who is not the
-// server would have to guess.
+// server would have to guess. Those that are to be asked over TLS are reached by
+// way of a [Relay], which does the encrypting elsewhere.
 package dnsproxy
