@@ -76,7 +76,8 @@ func (p *profile) readOpenVPN(title, text string) error {
 		return fmt.Errorf("%s: there is no remote to connect to", p.file)
 	}
 	if options.Len() > 0 {
-		p.set("OpenVPN.ConfigFile", p.keep("options.conf", options.String()))
+		// Whoever has a file of his own must say all of it there.
+		p.set("OpenVPN.ConfigFile", p.keep("options.conf", "client\nnobind\npersist-key\n"+options.String()))
 	}
 	return nil
 }
