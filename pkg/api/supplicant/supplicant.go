@@ -209,6 +209,11 @@ const (
 	NetworkDomainMatch       = "domain_match"        // s, write
 )
 
+// The errors of fi.w1.wpa_supplicant1.Interface.
+const (
+	InterfaceErrorScanError = "fi.w1.wpa_supplicant1.Interface.ScanError"
+)
+
 // InterfaceServer implements fi.w1.wpa_supplicant1.Interface. Every method answers its call, at once or later.
 type InterfaceServer interface {
 	// Scan replies with ().

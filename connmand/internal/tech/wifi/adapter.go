@@ -15,6 +15,7 @@ import (
 // The states of an adapter that matter, as the supplicant calls them.
 const (
 	stateDisconnected   = "disconnected"
+	stateScanning       = "scanning"
 	stateAuthenticating = "authenticating"
 	stateHandshake      = "4way_handshake"
 	stateCompleted      = "completed"

@@ -1,6 +1,7 @@
 package wifi
 
 import (
+	"errors"
 	"slices"
 	"time"
 
@@ -94,7 +95,9 @@ func (s *scans) refresh(n *network, done func()) {
 	s.quick(n.ssid, there, done)
 }
 
-// begin has the supplicant scan, all channels if no frequencies are given.
+// begin has the supplicant scan, all channels if no frequencies are given. While it
+// scans by itself, as it does when a network is lost, it takes no order; then that
+// scan counts as ours.
 func (s *scans) begin(targets bus.Array, frequencies []int, limit time.Duration) {
 	a := s.a
 	s.running = true
@@ -110,10 +113,15 @@ func (s *scans) begin(targets bus.Array, frequencies []int, limit time.Duration)
 		}
 		about = append(about, bus.Entry{Key: supplicant.ScanChannels, Value: channels})
 	}
+	a.b.Log.Debug("scan", "interface", a.link.Name, "frequencies", frequencies)
 	opened := a.path
 	s.over = a.b.Loop.After("scan limit", limit, func() { s.finish(nil) })
 	a.b.Bus.Call(supplicant.InterfaceScanCall(a.owner, a.path, about), func(_ []any, err error) {
-		if err != nil && a.path == opened {
+		switch {
+		case err == nil, a.path != opened:
+		case errors.Is(err, &bus.Error{Name: supplicant.InterfaceErrorScanError}) && a.state == stateScanning:
+			s.looked = nil
+		default:
 			s.finish(err)
 		}
 	})
@@ -147,6 +155,7 @@ func (a *adapter) scanned() {
 }
 
 func (s *scans) finish(err error) {
+	s.a.b.Log.Debug("scan is over", "interface", s.a.link.Name, "err", err)
 	s.over.Stop()
 	s.running = false
 	waiting := s.waiting

@@ -1,6 +1,7 @@
 package wifi
 
 import (
+	"errors"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -52,6 +53,37 @@ func TestGlances(t *testing.T) {
 		w.Sleep(24 * time.Hour)
 		if perHour := (r.count("Scan") - before) / 24; perHour < 60 || perHour > 12*(1+glances) {
 			t.Errorf("%d scans in an hour", perHour)
+		}
+	})
+}
+
+// While the supplicant scans by itself it takes no orders: that scan is waited for.
+func TestScansByItself(t *testing.T) {
+	techtest.Run(t, func(w *techtest.World) {
+		r := newRadio(w)
+		a := r.plug("wlan0")
+		synctest.Wait()
+		unanswered := errors.New("no answer yet")
+		result := unanswered
+		scan := func() {
+			w.Do(func() { w.Manager.Technology(core.Wifi).Scan(func(err error) { result = err }) })
+			synctest.Wait()
+		}
+		r.refuse["Scan"] = &bus.Error{Name: supplicant.InterfaceErrorScanError}
+		a.states("scanning")
+		scan()
+		if result != unanswered {
+			t.Fatalf("answered %v before the scan was over", result)
+		}
+		r.emit(a.path, supplicant.InterfaceInterface, "ScanDone", true)
+		synctest.Wait()
+		if result != nil {
+			t.Errorf("answered %v", result)
+		}
+		a.states("inactive")
+		scan()
+		if result == nil {
+			t.Error("no error though nobody scans")
 		}
 	})
 }
