@@ -40,7 +40,8 @@ type connection struct {
 	d     *vpnd
 	path  dbus.ObjectPath
 	props map[string]dbus.Variant
-	tun   *os.File // nil while there is no tunnel
+	tun   *os.File   // nil while there is no tunnel
+	steps sync.Mutex // one thing after the other, though calls come in crowds
 
 	// What the far end says.
 	ipv4   map[string]dbus.Variant
@@ -147,6 +148,8 @@ func (c *connection) set(name string, value any) {
 // establish brings the tunnel up as the original does: the device, what the far
 // end said, and then that it is ready.
 func (c *connection) establish() {
+	c.steps.Lock()
+	defer c.steps.Unlock()
 	c.set("State", "configuration")
 	c.set("Index", int32(c.openTunnel()))
 	c.set("IPv4", c.ipv4)
@@ -203,6 +206,8 @@ func (c *connection) closeTunnel() {
 
 // end ends the connection from the far end.
 func (c *connection) end(state string) {
+	c.steps.Lock()
+	defer c.steps.Unlock()
 	c.set("State", "disconnect")
 	c.closeTunnel()
 	c.set("Index", int32(0))

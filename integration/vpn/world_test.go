@@ -44,8 +44,16 @@ type world struct {
 }
 
 // newWorld builds a machine with the given number of cables, plugged in, and a
-// VPN daemon that knows the office. Our daemon does not run yet.
+// scripted VPN daemon that knows the office. Our daemon does not run yet.
 func newWorld(t *testing.T, links int) *world {
+	t.Helper()
+	w := newHome(t, links)
+	w.startVPN()
+	return w
+}
+
+// newHome is newWorld without a VPN daemon.
+func newHome(t *testing.T, links int) *world {
 	t.Helper()
 	w := &world{t: t}
 	var err error
@@ -63,7 +71,6 @@ func newWorld(t *testing.T, links int) *world {
 	must(t, err)
 	t.Cleanup(w.recorder.Close)
 	must(t, w.Plug())
-	w.startVPN()
 	return w
 }
 
