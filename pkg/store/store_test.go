@@ -225,7 +225,7 @@ func TestWriterEditsWhatIsThere(t *testing.T) {
 	w, _ := newWriter(t)
 	w.Write(path, []byte("one"))
 	w.Flush()
-	w.Update(path, func(old []byte) []byte { return append(bytes.Clone(old), " two"...) })
+	w.Update(path, func(old []byte) []byte { return append(bytes.TrimSuffix(bytes.Clone(old), []byte(" two")), " two"...) })
 	if got, err := w.Read(path); string(got) != "one two" || err != nil {
 		t.Errorf("Read gives %q, %v", got, err)
 	}
@@ -233,6 +233,40 @@ func TestWriterEditsWhatIsThere(t *testing.T) {
 	if got := read(t, path); got != "one two" {
 		t.Errorf("Close left %q", got)
 	}
+}
+
+// A read does not wait for what is being written meanwhile, its own file
+// included.
+func TestReadOvertakesWrites(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dir := t.TempDir()
+		slow, other := filepath.Join(dir, "slow"), filepath.Join(dir, "other")
+		w, _ := newWriter(t)
+		w.Write(other, []byte("there"))
+		w.Flush()
+		begun, held := make(chan struct{}), make(chan struct{})
+		calls := 0
+		w.Update(slow, func([]byte) []byte {
+			if calls++; calls == 1 {
+				close(begun)
+				<-held
+			}
+			return []byte("slow")
+		})
+		w.Write(other, []byte("changed"))
+		go w.Flush()
+		<-begun
+		for path, want := range map[string]string{slow: "slow", other: "changed"} {
+			if got, err := w.Read(path); string(got) != want || err != nil {
+				t.Errorf("%s: %q, %v", path, got, err)
+			}
+		}
+		close(held)
+		synctest.Wait()
+		if got := read(t, slow) + read(t, other); got != "slowchanged" {
+			t.Errorf("the files hold %q", got)
+		}
+	})
 }
 
 func TestWriterRemovesInOrder(t *testing.T) {

@@ -15,7 +15,7 @@ const Retry = time.Minute
 
 // Edit makes a file's new content from its old one, which is nil when there is
 // no file. It runs in the Writer's goroutine, or in that of a Read; it may run
-// more than once.
+// more than once, and leaves what it made itself as it is.
 type Edit func(old []byte) []byte
 
 // Writer changes files in the background. Its methods may be called from any
@@ -26,7 +26,7 @@ type Writer struct {
 
 	wake  chan struct{}
 	ended chan struct{}
-	disk  sync.Mutex // held while changes are made
+	disk  sync.Mutex // held while changes are made, in order
 
 	mu      sync.Mutex // guards what follows
 	order   []string   // paths with a change to make
@@ -95,10 +95,10 @@ func (w *Writer) forget(path string) {
 	}
 }
 
-// Read returns what the file holds once all changes so far are made.
+// Read returns what the file holds once all changes so far are made. It does not
+// wait for them: where hundreds of files are being written that takes a slow disk
+// a minute.
 func (w *Writer) Read(path string) ([]byte, error) {
-	w.disk.Lock()
-	defer w.disk.Unlock()
 	w.mu.Lock()
 	c := w.changes[path]
 	w.mu.Unlock()
