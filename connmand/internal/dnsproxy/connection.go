@@ -25,6 +25,9 @@ type connection struct {
 // openConnection returns the connection to the server, nil if there is none to
 // be had. It need not be open yet.
 func (u *upstream) openConnection(e *engine) *connection {
+	if c := u.connection; c != nil && c.idle(e) {
+		c.fail(e)
+	}
 	if u.connection == nil {
 		fd, err := u.dial(u.addr.Port())
 		if err == nil {
@@ -201,16 +204,23 @@ func (c *connection) fail(e *engine) {
 
 // tick closes a connection that is not used, or not answered.
 func (c *connection) tick(e *engine) {
-	end := c.active + idleStream
-	if c.encrypted {
-		end = c.active + idleSecure
-	}
-	if len(c.ids) > 0 {
-		end = c.active + deafStream
-	}
-	if e.now < end {
+	if end := c.end(); e.now < end {
 		e.at(end)
 		return
 	}
 	c.fail(e)
 }
+
+// end is when the connection is given up if nothing comes.
+func (c *connection) end() time.Duration {
+	switch {
+	case len(c.ids) > 0:
+		return c.active + deafStream
+	case c.encrypted:
+		return c.active + idleSecure
+	}
+	return c.active + idleStream
+}
+
+// idle reports whether the connection has been of no use for too long.
+func (c *connection) idle(e *engine) bool { return len(c.ids) == 0 && e.now >= c.end() }

@@ -50,6 +50,9 @@ func (u *upstream) lookSecure(e *engine, msg []byte) {
 // openSecure returns the connection to the server inside TLS, nil if there is
 // none to be had. Nothing need be at its other end yet.
 func (u *upstream) openSecure(e *engine) *connection {
+	if c := u.secure; c != nil && c.idle(e) {
+		c.fail(e) // the machine slept, so that tick has not come
+	}
 	if u.secure == nil {
 		stream, err := u.encrypt(e)
 		if err == nil {

@@ -287,6 +287,19 @@ func TestPadding(t *testing.T) {
 	}
 }
 
+// TestAfterSleep: what was open long ago is not asked.
+func TestAfterSleep(t *testing.T) {
+	r := newSecureRig(t, netcfg.Strict)
+	for i, name := range []string{"a.example.", "b.example."} {
+		r.ask(question(name))
+		if len(r.relay.streams) != i+1 {
+			t.Errorf("question %d is the one on connection %d", i, len(r.relay.streams))
+		}
+		r.say(answer(t, one(t, r.heard()), name+" 300 IN A 192.0.2.1"))
+		r.e.now += idleSecure // without anything done meanwhile
+	}
+}
+
 // TestNobodyStandsInForStrict in clear text, of whatever scope.
 func TestNobodyStandsInForStrict(t *testing.T) {
 	var epochs uint32

@@ -73,6 +73,7 @@ func (r *Relay) Rest() {
 	if r.control != nil {
 		r.control.release()
 		r.control = nil
+		r.started = time.Time{} // it has not failed
 	}
 }
 

@@ -160,6 +160,9 @@ func TestRelay(t *testing.T) {
 	if strings.Contains(log.String(), "ended") {
 		t.Errorf("its rest is taken for a failure: %s", log)
 	}
+	if again, err := carry(t, r, peer); err != nil || again == "" {
+		t.Errorf("after a rest: %q, %v", again, err)
+	}
 }
 
 // TestMissingProgram: streams end, and the log says why, once.
