@@ -31,6 +31,8 @@ libcharon-extra-plugins:usr/lib/ipsec/plugins/libstrongswan-kernel-libipsec.so
 strongswan-charon:usr/lib/ipsec/charon
 strongswan-libcharon:usr/lib/ipsec/libcharon.so
 strongswan-swanctl:usr/sbin/swanctl
+xl2tpd:usr/sbin/xl2tpd
+pptpd:usr/sbin/pptpd
 systemd-resolved:lib/systemd/systemd-resolved
 '
 # Installed: package, and a program or library that says it is there.
@@ -46,6 +48,8 @@ qemu-system-x86:qemu-system-x86_64
 iputils-ping:ping
 musl-tools:musl-gcc
 openconnect:openconnect
+ppp:pppd
+pptp-linux:pptp
 vpnc:vpnc
 systemd:systemd-analyze
 tcpdump:tcpdump
@@ -70,6 +74,7 @@ libprotobuf-c1:lib
 libnl-3-200:lib
 libnl-genl-3-200:lib
 libnl-route-3-200:lib
+libpcap0.8:lib
 libpcsclite1:lib
 libpkcs11-helper1:lib
 libpq5:lib
@@ -83,6 +88,7 @@ libssl3:lib
 libsystemd0:lib
 libtalloc2:lib
 libudev1:lib
+libwrap0:lib
 libxtables12:lib
 '
 

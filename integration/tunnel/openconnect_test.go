@@ -13,11 +13,6 @@ import (
 	"net.connman/integration/lab"
 )
 
-const (
-	userName = "alice"
-	password = "wonderland-7"
-)
-
 // ocserv is a server of OpenConnect's.
 type ocserv struct {
 	*lab.Process

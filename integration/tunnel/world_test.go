@@ -17,6 +17,7 @@ import (
 	"github.com/godbus/dbus/v5"
 	"github.com/vishvananda/netlink"
 	"go.uber.org/goleak"
+	"golang.org/x/sys/unix"
 	"net.connman/integration/lab"
 )
 
@@ -30,6 +31,10 @@ const (
 	serverIP    = "10.98.0.1"
 	machineIP   = "10.98.0.2"
 	managerPath = dbus.ObjectPath("/")
+
+	// Who the servers let in.
+	userName = "alice"
+	password = "wonderland-7"
 )
 
 func must(t testing.TB, err error) {
@@ -48,6 +53,7 @@ type world struct {
 	lab     *lab.Lab
 	machine *lab.Host
 	server  *lab.Host
+	far     lab.End // the server's end of the cable
 	bus     *lab.Bus
 	conn    *dbus.Conn
 	daemon  *lab.Process
@@ -70,6 +76,7 @@ func newWorld(t *testing.T) *world {
 	must(t, far.AddAddr(serverIP+"/24"))
 	must(t, near.Up())
 	must(t, far.Up())
+	w.far = far
 	w.bus, err = w.machine.StartBus()
 	must(t, err)
 	w.conn, err = w.bus.Connect()
@@ -248,3 +255,6 @@ func isError(err error, name string) bool {
 	var e dbus.Error
 	return errors.As(err, &e) && e.Name == "net.connman.Error."+name
 }
+
+// bindMount shows a directory at another place, for the host that calls it.
+func bindMount(from, to string) error { return unix.Mount(from, to, "", unix.MS_BIND, "") }

@@ -3,6 +3,7 @@ package ppp
 import (
 	"errors"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"net.connman/pkg/proc"
@@ -57,7 +58,9 @@ func up(env map[string]string, server netip.Addr) (child.News, error) {
 			news.Skipped = append(news.Skipped, errors.New(name+" is not the address of a server"))
 			continue
 		}
-		t.DNS.Servers = append(t.DNS.Servers, address)
+		if !slices.Contains(t.DNS.Servers, address) { // pppd repeats one for two
+			t.DNS.Servers = append(t.DNS.Servers, address)
+		}
 	}
 	news.Event = core.Up{Tunnel: t}
 	return news, nil
