@@ -110,7 +110,7 @@ func (r *runner) create(t *testing.T) {
 	must(t, err)
 	settings := map[string]dbus.Variant{}
 	for key, value := range map[string]string{
-		"Type": "WireGuard", "Name": "pace", "Host": "192.0.2.1", "Domain": "corp.test",
+		"Type": "wireguard", "Name": "pace", "Host": "192.0.2.1", "Domain": "corp.test",
 		"WireGuard.Address": "10.9.0.2/24", "WireGuard.PrivateKey": own.String(),
 		"WireGuard.PublicKey": far.PublicKey().String(), "WireGuard.AllowedIPs": "10.9.0.0/24",
 	} {

@@ -4,6 +4,9 @@ package wireguard
 
 import (
 	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -82,11 +85,11 @@ func TestPeerAway(t *testing.T) {
 	c := w.create(w.settings(office, nil))
 	c.connect()
 	w.reach("10.9.0.1")
-	office.set(false)
+	office.leave()
 	if w.ping("10.9.0.1") == nil {
 		t.Error("somebody else answers")
 	}
-	office.set(true)
+	office.comeBack()
 	w.reach("10.9.0.1")
 	if state, err := w.state(c.id); err != nil || state != "ready" {
 		t.Errorf("the service is %s, %v", state, err)
@@ -110,21 +113,13 @@ func TestPeerMoves(t *testing.T) {
 	address, err := netlink.ParseAddr(server + "/32")
 	must(t, err)
 	must(t, w.Gateway.Netlink.AddrDel(lo, address))
-	office.forget()
+	office.leave()
+	office.comeBack()
 	w.reach("10.9.0.1")
 	if text := w.ip("-4 route get " + elsewhere); !strings.Contains(text, "eth0") {
 		t.Errorf("the way to the peer is\n%s", text)
 	}
 	c.disconnect()
-}
-
-// forget makes the far end forget its sessions and where the machine is.
-func (p *peer) forget() {
-	p.set(false)
-	public := p.w.own.PublicKey()
-	p.configure(wgtypes.Config{Peers: []wgtypes.PeerConfig{{PublicKey: public, Remove: true}}})
-	p.configure(wgtypes.Config{Peers: []wgtypes.PeerConfig{{PublicKey: public, AllowedIPs: networks(p.w.t, machineAddresses)}}})
-	p.set(true)
 }
 
 // A link that somebody removes is noticed, and made again as nobody wanted the
@@ -166,4 +161,33 @@ func TestDaemonKilled(t *testing.T) {
 	must(t, w.vpnd.Stop(patience))
 	w.noTunnel()
 	w.untilState(ethernet, "online")
+}
+
+// A file of wg-quick's, given to connmanctl, makes a tunnel.
+func TestImport(t *testing.T) {
+	w := newWorld(t)
+	office := w.peer("office", 51820, nil, machineAddresses, "10.9.0.1/24", "2001:db8:9::1/64")
+	file := filepath.Join(t.TempDir(), "office.conf")
+	must(t, os.WriteFile(file, fmt.Appendf(nil, `[Interface]
+PrivateKey = %s
+Address = 10.9.0.2/24, 2001:db8:9::2/64
+PostUp = touch /tmp/ran
+
+[Peer]
+PublicKey = %s
+AllowedIPs = 10.9.0.0/24, 2001:db8:9::/64
+Endpoint = %s:%d
+`, w.own, office.own.PublicKey(), server, office.port), 0o600))
+	cmd := exec.Command(filepath.Join(os.Getenv("CONNMAN_BIN"), "connmanctl"), "vpn", "import", file)
+	cmd.Env = append(os.Environ(), "DBUS_SYSTEM_BUS_ADDRESS="+w.Bus.Address)
+	out, err := w.Machine.Output(cmd)
+	if err != nil || string(out) != "Imported office as 203_0_113_5\n" {
+		t.Fatalf("connmanctl says %q, %v", out, err)
+	}
+	c := &tunnel{w: w, id: "vpn_203_0_113_5"}
+	w.untilState(c.id, "idle")
+	c.connect()
+	w.reach("10.9.0.1")
+	w.reach("2001:db8:9::1")
+	c.disconnect()
 }

@@ -130,6 +130,8 @@ type peer struct {
 	link string
 	own  wgtypes.Key
 	port int
+	// machine is the machine as the far end knows it.
+	machine wgtypes.PeerConfig
 }
 
 // peer makes a far end at the router's, that takes the machine at its addresses;
@@ -156,8 +158,8 @@ func (w *world) peerOn(host *lab.Host, link string, port int, preshared *wgtypes
 		must(w.t, host.Do(func() error { thread = unix.Gettid(); return nil }))
 		must(w.t, w.Gateway.Netlink.LinkSetNsPid(l, thread))
 	}
-	far := wgtypes.PeerConfig{PublicKey: w.own.PublicKey(), PresharedKey: preshared, AllowedIPs: networks(w.t, machine)}
-	p.configure(wgtypes.Config{PrivateKey: &p.own, ListenPort: &port, Peers: []wgtypes.PeerConfig{far}})
+	p.machine = wgtypes.PeerConfig{PublicKey: w.own.PublicKey(), PresharedKey: preshared, AllowedIPs: networks(w.t, machine)}
+	p.configure(wgtypes.Config{PrivateKey: &p.own, ListenPort: &port, Peers: []wgtypes.PeerConfig{p.machine}})
 	l, err := host.Netlink.LinkByName(link)
 	must(w.t, err)
 	end := lab.End{Host: host, Link: l}
@@ -190,17 +192,16 @@ func (p *peer) configure(c wgtypes.Config) {
 	}))
 }
 
-// set brings the far end up or down.
-func (p *peer) set(up bool) {
+// leave makes the far end forget the machine: it answers no more.
+func (p *peer) leave() {
 	p.w.t.Helper()
-	l, err := p.host.Netlink.LinkByName(p.link)
-	must(p.w.t, err)
-	end := lab.End{Host: p.host, Link: l}
-	if up {
-		must(p.w.t, end.Up())
-	} else {
-		must(p.w.t, end.Down())
-	}
+	p.configure(wgtypes.Config{Peers: []wgtypes.PeerConfig{{PublicKey: p.machine.PublicKey, Remove: true}}})
+}
+
+// comeBack makes it know the machine again, but not where that is.
+func (p *peer) comeBack() {
+	p.w.t.Helper()
+	p.configure(wgtypes.Config{Peers: []wgtypes.PeerConfig{p.machine}})
 }
 
 // settings are those of a tunnel to a peer.
