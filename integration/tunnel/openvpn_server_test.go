@@ -47,6 +47,9 @@ func openvpnPath() string {
 	return filepath.Join(os.Getenv("CONNMAN_REFERENCE"), "openvpn/usr/sbin/openvpn")
 }
 
+// The daemon finds openvpn in the PATH that it gets from us.
+func init() { os.Setenv("PATH", filepath.Dir(openvpnPath())+":"+os.Getenv("PATH")) }
+
 const serverSocket = "/run/openvpn.socket"
 
 // serveOpenVPN starts a server. More arguments follow the usual ones.

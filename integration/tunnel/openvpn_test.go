@@ -51,13 +51,8 @@ func serverRoutes(t *testing.T, properties map[string]dbus.Variant) []map[string
 	return routes
 }
 
-func newOpenVPNWorld(t *testing.T) *world {
-	t.Setenv("PATH", filepath.Dir(openvpnPath())+":"+os.Getenv("PATH"))
-	return newWorld(t)
-}
-
 func TestOpenVPN(t *testing.T) {
-	w := newOpenVPNWorld(t)
+	w := newWorld(t)
 	pki := newAuthority(t)
 	w.serveOpenVPN(pki, nil,
 		"--push", "route 10.50.0.0 255.255.0.0", "--push", "route 127.0.0.0 255.0.0.0",
@@ -97,7 +92,7 @@ func TestOpenVPN(t *testing.T) {
 }
 
 func TestOpenVPNOverTCP(t *testing.T) {
-	w := newOpenVPNWorld(t)
+	w := newWorld(t)
 	pki := newAuthority(t)
 	server := w.serveOpenVPN(pki, nil, "--proto", "tcp-server", "--port", "443")
 	path := w.create("openvpn", withCertificate(pki, "OpenVPN.Proto", "tcp", "OpenVPN.Port", "443"))
@@ -117,7 +112,7 @@ func TestOpenVPNOverTCP(t *testing.T) {
 }
 
 func TestOpenVPNBridge(t *testing.T) {
-	w := newOpenVPNWorld(t)
+	w := newWorld(t)
 	pki := newAuthority(t)
 	w.serveOpenVPN(pki, nil, "--dev", "tap0", "--dev-type", "tap")
 	path := w.create("openvpn", withCertificate(pki, "OpenVPN.DeviceType", "tap"))
@@ -129,7 +124,7 @@ func TestOpenVPNBridge(t *testing.T) {
 
 // The program runs as whom the configuration says.
 func TestOpenVPNUnprivileged(t *testing.T) {
-	w := newOpenVPNWorld(t)
+	w := newWorld(t)
 	must(t, w.daemon.Stop(patience))
 	must(t, w.machine.WriteFile("/etc/connman/connman-vpn.conf", "[DACPrivileges]\nUser = nobody\nGroup = nogroup\n"))
 	w.start()
@@ -152,7 +147,7 @@ func TestOpenVPNUnprivileged(t *testing.T) {
 
 func TestOpenVPNPassword(t *testing.T) {
 	const secret = `ge "heim\ 7`
-	w := newOpenVPNWorld(t)
+	w := newWorld(t)
 	pki := newAuthority(t)
 	server := w.serveOpenVPN(pki, func(l login) string {
 		if l.user == "some one" && l.password == secret {
@@ -197,7 +192,7 @@ func TestOpenVPNPassword(t *testing.T) {
 
 // What is saved is used without a question; when it is wrong, it is asked for.
 func TestOpenVPNSavedPassword(t *testing.T) {
-	w := newOpenVPNWorld(t)
+	w := newWorld(t)
 	pki := newAuthority(t)
 	w.serveOpenVPN(pki, func(l login) string {
 		if l.password == "right one" {
@@ -223,7 +218,7 @@ func TestOpenVPNSavedPassword(t *testing.T) {
 }
 
 func TestOpenVPNEncryptedKey(t *testing.T) {
-	w := newOpenVPNWorld(t)
+	w := newWorld(t)
 	pki := newAuthority(t)
 	w.serveOpenVPN(pki, nil)
 	settings := withCertificate(pki)
@@ -252,7 +247,7 @@ func TestOpenVPNEncryptedKey(t *testing.T) {
 }
 
 func TestOpenVPNChallenges(t *testing.T) {
-	w := newOpenVPNWorld(t)
+	w := newWorld(t)
 	pki := newAuthority(t)
 	who := map[string]string{"OpenVPN.Username": "someone", "OpenVPN.Password": "password 1"}
 	response := map[string]string{"OpenVPN.Response": "4711"}
@@ -321,7 +316,7 @@ func TestOpenVPNChallenges(t *testing.T) {
 }
 
 func TestOpenVPNReconnects(t *testing.T) {
-	w := newOpenVPNWorld(t)
+	w := newWorld(t)
 	pki := newAuthority(t)
 	server := w.serveOpenVPN(pki, nil, "--explicit-exit-notify", "1")
 	path := w.create("openvpn", withCertificate(pki))
@@ -351,7 +346,7 @@ func TestOpenVPNReconnects(t *testing.T) {
 // In whatever state the program dies, nothing of it is left and the connection
 // can be tried again.
 func TestOpenVPNDies(t *testing.T) {
-	w := newOpenVPNWorld(t)
+	w := newWorld(t)
 	pki := newAuthority(t)
 	path := w.create("openvpn", withPassword(pki))
 	die := func(state string) {
@@ -404,7 +399,7 @@ func TestOpenVPNDies(t *testing.T) {
 
 // A program that hangs does not keep anybody from disconnecting.
 func TestOpenVPNHangs(t *testing.T) {
-	w := newOpenVPNWorld(t)
+	w := newWorld(t)
 	pki := newAuthority(t)
 	w.serveOpenVPN(pki, nil)
 	path := w.create("openvpn", withCertificate(pki))
@@ -419,7 +414,7 @@ func TestOpenVPNHangs(t *testing.T) {
 // A daemon that is killed takes its programs along; the next run takes away the
 // rest.
 func TestOpenVPNDaemonKilled(t *testing.T) {
-	w := newOpenVPNWorld(t)
+	w := newWorld(t)
 	pki := newAuthority(t)
 	w.serveOpenVPN(pki, nil)
 	path := w.create("openvpn", withCertificate(pki))
@@ -436,7 +431,7 @@ func TestOpenVPNDaemonKilled(t *testing.T) {
 
 // Routes beyond measure and talk without an end do no harm.
 func TestOpenVPNExcess(t *testing.T) {
-	w := newOpenVPNWorld(t)
+	w := newWorld(t)
 	pki := newAuthority(t)
 	var push strings.Builder
 	for i := range 1500 {
@@ -464,7 +459,7 @@ func TestOpenVPNExcess(t *testing.T) {
 
 // Others may call the task's object as they like.
 func TestOpenVPNTaskRefusesStrangers(t *testing.T) {
-	w := newOpenVPNWorld(t)
+	w := newWorld(t)
 	pki := newAuthority(t)
 	w.serveOpenVPN(pki, nil)
 	path := w.create("openvpn", withCertificate(pki))
@@ -493,7 +488,7 @@ func TestOpenVPNTaskRefusesStrangers(t *testing.T) {
 
 // A server that is not there, or has another's certificate, ends it.
 func TestOpenVPNWrongServer(t *testing.T) {
-	w := newOpenVPNWorld(t)
+	w := newWorld(t)
 	pki := newAuthority(t)
 	path := w.create("openvpn", withCertificate(newAuthority(t), "OpenVPN.Proto", "tcp"))
 	if err := w.connect(path); err == nil {

@@ -31,25 +31,30 @@ func run(environ []string) error {
 	if err != nil {
 		return fmt.Errorf("cannot read the secret: %w", err)
 	}
-	r.dict.Items = append(r.dict.Items, bus.Struct{envSecret, string(secret)})
+	return r.send(string(secret))
+}
+
+// send calls notify and waits for the answer. All is done on this goroutine and in
+// one message: the program that runs us waits.
+func (r report) send(secret string) error {
+	r.dict.Items = append(r.dict.Items, bus.Struct{envSecret, secret})
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	l := loop.New(slog.New(slog.DiscardHandler))
-	// The program waits for its script: the call leaves with the greeting.
 	conn, err := bus.Begin(ctx, l, slog.New(slog.DiscardHandler), r.busAddress)
 	if err != nil {
 		return err
 	}
 	defer conn.Close()
-	ended := make(chan struct{})
-	go func() { l.Run(ctx); close(ended) }()
-	_, err = conn.Wait(ctx, bus.MethodCall{
+	err = errors.New("the bus is silent")
+	end := func(why error) { err = why; l.Quit() }
+	conn.OnDisconnect(end)
+	conn.Call(bus.MethodCall{
 		Destination: r.busName, Path: r.path, Interface: r.iface, Member: "notify",
 		Args: []any{r.reason, r.dict}, Timeout: patience, NoAutoStart: true,
-	})
-	cancel()
-	<-ended
-	if err != nil && !errors.Is(err, context.Canceled) {
+	}, func(_ []any, why error) { end(why) })
+	l.Run(ctx)
+	if err != nil {
 		return fmt.Errorf("the daemon does not take the report %q: %w", r.reason, err)
 	}
 	return nil

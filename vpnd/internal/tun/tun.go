@@ -92,13 +92,14 @@ func Find(name string) (Link, error) {
 	return Link{Name: name, Index: link.Attrs().Index}, nil
 }
 
+// device is the link as netlink takes it, found by its index alone.
+func (l Link) device() netlink.Link {
+	return &netlink.Device{LinkAttrs: netlink.LinkAttrs{Index: l.Index}}
+}
+
 // Up brings the link up.
 func (l Link) Up() error {
-	link, err := netlink.LinkByIndex(l.Index)
-	if err == nil {
-		err = netlink.LinkSetUp(link)
-	}
-	if err != nil {
+	if err := netlink.LinkSetUp(l.device()); err != nil {
 		return fmt.Errorf("cannot bring up %s: %w", l.Name, err)
 	}
 	return nil
@@ -107,12 +108,8 @@ func (l Link) Up() error {
 // Remove takes the link away, whoever is attached to it. It is no error if it is
 // gone.
 func Remove(l Link) error {
-	link, err := netlink.LinkByIndex(l.Index)
-	if err == nil {
-		err = netlink.LinkDel(link)
-	}
-	var gone netlink.LinkNotFoundError
-	if err != nil && !errors.As(err, &gone) && !errors.Is(err, unix.ENODEV) {
+	err := netlink.LinkDel(l.device())
+	if err != nil && !errors.Is(err, unix.ENODEV) {
 		return fmt.Errorf("cannot remove %s: %w", l.Name, err)
 	}
 	return nil

@@ -28,7 +28,6 @@ type attempt struct {
 	task     *task.Task // nil before it runs
 	socket   *socket
 	limit    *loop.Timer // for a tunnel that is not there yet
-	raising  *loop.Op    // brings the link up
 	stopping bool
 
 	connected bool // the tunnel is there
@@ -100,7 +99,6 @@ func (a *attempt) fail(cause core.Cause, err error) {
 func (a *attempt) end() {
 	a.cancelQuestion()
 	a.limit.Stop()
-	a.raising.Cancel()
 	a.connected = false
 	if a.task != nil {
 		a.task.Stop()
@@ -145,7 +143,7 @@ func (a *attempt) verdict(exit proc.Exit) core.Ended {
 }
 
 // notified is what the up script reports: the server has let us in, and openvpn
-// goes on once we have answered. The link may come up meanwhile.
+// goes on once we have answered.
 func (a *attempt) notified(reason string, env map[string]string) error {
 	if reason != "up" {
 		return nil
@@ -222,27 +220,16 @@ func (a *attempt) moved(s state) {
 	}
 	if a.connected {
 		a.connected = false
-		a.raising.Cancel()
 		a.report(core.Reconnecting{})
 	}
 }
 
-// established says that the tunnel is up once the link is.
+// established says that the tunnel is up. The link has been from the beginning.
 func (a *attempt) established(tunnel core.Tunnel) {
-	a.connected = true
+	a.connected, a.wasUp = true, true
 	a.limit.Stop()
 	a.cancelQuestion()
 	a.refusals, a.failure = 0, ""
 	a.keepPassphrase()
-	a.raising.Cancel()
-	a.raising = loop.Go(a.loop, "tunnel link", func(context.Context) (struct{}, error) {
-		return struct{}{}, a.link.Up()
-	}, func(_ struct{}, err error) {
-		if err != nil {
-			a.fail(core.ConnectFailed, err)
-			return
-		}
-		a.wasUp = true
-		a.report(core.Up{Tunnel: tunnel})
-	})
+	a.report(core.Up{Tunnel: tunnel})
 }

@@ -59,7 +59,11 @@ func (p *Provider) Connect(req core.Request, report func(core.Event)) core.Attem
 		if err != nil {
 			return tun.Link{}, err
 		}
-		return tun.Create(kind, uid, req.ID)
+		link, err := tun.Create(kind, uid, req.ID)
+		if err == nil {
+			err = link.Up() // there is time for it now
+		}
+		return link, err
 	}, a.linked)
 	return a
 }
