@@ -99,9 +99,12 @@ peers:
 netns: tools peers build
 	go test -race -tags netns -p 1 -parallel 8 -timeout 25m $(NETNS:%/=./%)
 
+# What those tests need of the kernel.
+GUEST_MODULES := wireguard l2tp_ppp ppp_async ppp_synctty ppp_mppe
+
 vm: tools peers build
 	go build -o build/vmrun ./integration/vm/vmrun
-	go test -tags vm -timeout 20m -exec '$(CURDIR)/build/vmrun -timeout 22m -module "mac80211_hwsim radios=0"' $(VM:%/=./%)
+	go test -tags vm -timeout 20m -exec '$(CURDIR)/build/vmrun -timeout 22m -module "mac80211_hwsim radios=0" $(GUEST_MODULES:%=-module %)' $(VM:%/=./%)
 
 bench: peers build
 	go run ./integration/bench
