@@ -148,10 +148,10 @@ func (a *attempt) ended(e Ended) {
 	c.attempt = nil
 	c.setTunnel(nil, -1)
 	err := a.outcome(e)
-	if err != nil && !a.stopping {
-		c.m.log.Warn("VPN ended", "id", c.id, "err", err)
-	} else {
+	if a.stopping {
 		c.m.log.Info("disconnected", "id", c.id)
+	} else {
+		c.m.log.Warn("VPN ended", "id", c.id, "err", err)
 	}
 	c.count(e.Cause)
 	switch refused := e.Cause == AuthFailed || e.Cause == LoginFailed; {

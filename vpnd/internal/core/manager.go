@@ -16,7 +16,6 @@ type Manager struct {
 
 	kinds       map[string]kind
 	connections []*Connection // in the order in which they came
-	specs       []Spec
 	agents      agents
 	changes     changes
 	// ending are the attempts of connections that were removed, by identifier: a
