@@ -70,6 +70,11 @@ func (a *agent) RequestInput(_ dbus.ObjectPath, fields map[string]dbus.Variant) 
 		about[name], _ = field.Value().(map[string]dbus.Variant)
 	}
 	a.asked = append(a.asked, about)
+	if busy := a.busy; busy != nil {
+		a.mu.Unlock()
+		<-busy
+		a.mu.Lock()
+	}
 	if len(a.answers) == 0 {
 		return nil, dbus.NewError(vpnName+".Agent.Error.Canceled", nil)
 	}
