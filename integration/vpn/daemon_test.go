@@ -238,6 +238,12 @@ func (m vpnManager) RegisterAgent(dbus.ObjectPath) *dbus.Error { return nil }
 // vpnConnection serves a connection.
 type vpnConnection struct{ c *connection }
 
+func (v vpnConnection) GetProperties() (map[string]dbus.Variant, *dbus.Error) {
+	v.c.d.mu.Lock()
+	defer v.c.d.mu.Unlock()
+	return maps.Clone(v.c.props), nil
+}
+
 func (v vpnConnection) Connect() *dbus.Error { return v.Connect2("") }
 
 func (v vpnConnection) Connect2(caller string) *dbus.Error {

@@ -1,0 +1,125 @@
+//go:build netns
+
+package vpn
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"net.connman/integration/lab"
+	"net.connman/integration/pki"
+)
+
+// provisioned is a VPN that the VPN daemon finds in a file.
+const provisioned = `[provider_office]
+Type=OpenVPN
+Name=Office
+Host=` + serverAddress + `
+Domain=office.test
+OpenVPN.CACert=%s
+OpenVPN.Cert=%s
+OpenVPN.Key=%s
+`
+
+// TestWhole has both daemons and openvpn on either side: a tunnel from end to end,
+// and nothing left of it when its program dies.
+func TestWhole(t *testing.T) {
+	openvpn := filepath.Join(os.Getenv("CONNMAN_REFERENCE"), "openvpn/usr/sbin/openvpn")
+	t.Setenv("PATH", filepath.Dir(openvpn)+":"+os.Getenv("PATH"))
+	w := newHome(t, 1)
+	authority, err := pki.New(t.TempDir())
+	must(t, err)
+	w.serve(openvpn, authority)
+	cert, key, err := authority.Client("machine")
+	must(t, err)
+	must(t, w.Machine.WriteFile("/var/lib/connman-vpn/office.config", fmt.Sprintf(provisioned, authority.CA, cert, key)))
+	vpnd := exec.Command(filepath.Join(os.Getenv("CONNMAN_BIN"), "connman-vpnd"), "-n")
+	vpnd.Env = append(os.Environ(), "DBUS_SYSTEM_BUS_ADDRESS="+w.Bus.Address)
+	_, err = w.Machine.Start(vpnd)
+	must(t, err)
+
+	const service = "vpn_203_0_113_5_office_test"
+	w.run(lab.Ours())
+	w.until(w.cable(0), "online")
+	w.until(service, "idle")
+	must(t, w.call(servicePath(service), "Service.Connect").Err)
+	w.until(service, "ready", "online")
+	must(t, lab.Eventually(patience, func() error { return w.tunnelled() }))
+	p, err := w.service(service)
+	must(t, err)
+	if got := p["Nameservers"].String(); !strings.Contains(got, "10.99.0.1") {
+		t.Errorf("the name servers are %s", got)
+	}
+	if _, err := w.Machine.Output(exec.Command("ping", "-c", "1", "-W", "10", "10.99.0.1")); err != nil {
+		t.Errorf("nothing comes through the tunnel: %v", err)
+	}
+
+	before := w.child()
+	must(t, exec.Command("kill", "-9", before).Run())
+	must(t, lab.Eventually(3*patience, func() error {
+		if now := w.child(); now == "" || now == before {
+			return fmt.Errorf("openvpn is %q", now)
+		}
+		return w.tunnelled()
+	}))
+	w.until(service, "ready", "online")
+
+	must(t, w.call(servicePath(service), "Service.Disconnect").Err)
+	w.untilRoutes("default via 10.77.0.1 dev eth0")
+	must(t, lab.Eventually(patience, func() error {
+		if now := w.child(); now != "" {
+			return fmt.Errorf("openvpn is still %s", now)
+		}
+		return nil
+	}))
+}
+
+// serve runs an openvpn server at the VPN's address.
+func (w *world) serve(openvpn string, authority *pki.Authority) {
+	w.t.Helper()
+	bridge := lab.End{Host: w.Gateway}
+	var err error
+	bridge.Link, err = w.Gateway.Netlink.LinkByName("home")
+	must(w.t, err)
+	must(w.t, bridge.AddAddr(serverAddress+"/32"))
+	cert, key, err := authority.Server(serverAddress)
+	must(w.t, err)
+	server, err := w.Gateway.Start(exec.Command(openvpn, "--local", serverAddress, "--server", "10.99.0.0", "255.255.255.0", "--topology", "subnet",
+		"--dev", "tun", "--ca", authority.CA, "--cert", cert, "--key", key, "--dh", "none", "--keepalive", "2", "8",
+		"--push", "route 10.50.0.0 255.255.0.0", "--push", "dhcp-option DNS 10.99.0.1"))
+	must(w.t, err)
+	w.t.Cleanup(func() { _ = server.Stop(10 * time.Second) })
+	must(w.t, lab.Eventually(patience, func() error {
+		log, err := os.ReadFile(server.Log)
+		if err == nil && !strings.Contains(string(log), "Initialization Sequence Completed") {
+			err = fmt.Errorf("the server is not ready")
+		}
+		return err
+	}))
+}
+
+// tunnelled objects unless everything goes into the tunnel, and only its own
+// packets go around it.
+func (w *world) tunnelled() error {
+	got := strings.Join(w.ours(), "\n")
+	for _, want := range []string{"10.50.0.0/16 via 10.99.0.1 dev ", "default dev ", w.low(0), toServer, refused} {
+		if !strings.Contains(got, want) {
+			return fmt.Errorf("no %q among\n%s", want, got)
+		}
+	}
+	return nil
+}
+
+// child is the process id of the machine's openvpn, "" if there is none.
+func (w *world) child() string {
+	out, err := w.Machine.Output(exec.Command("pgrep", "-f", "openvpn.*--remote "+serverAddress))
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(out))
+}
