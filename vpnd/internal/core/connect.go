@@ -87,8 +87,11 @@ func (a *attempt) finish(err error) {
 	answer(err)
 }
 
-// report hears what becomes of the tunnel.
+// report hears what becomes of the tunnel, up to Ended.
 func (a *attempt) report(e Event) {
+	if a.c.attempt != a {
+		return
+	}
 	switch e := e.(type) {
 	case Up:
 		if !a.stopping {

@@ -112,6 +112,25 @@ func TestDisconnectWhileConnecting(t *testing.T) {
 	})
 }
 
+// After its end nothing that an attempt reports counts.
+func TestReportsAfterTheEnd(t *testing.T) {
+	run(t, nil, func(w *world) {
+		c := w.create(Description{})
+		reply := w.connect(c)
+		old := w.provider.last()
+		w.do(func() { old.report(Ended{ConnectFailed, errors.New("no")}) })
+		w.changes()
+		for _, e := range []Event{Up{tunnel}, Reconnecting{}, Ended{AuthFailed, nil}} {
+			w.do(func() { old.report(e) })
+		}
+		w.expect()
+		reply.is(t, reply.err)
+		w.connect(c)
+		w.do(func() { old.report(Up{tunnel}) })
+		w.expect("configuration")
+	})
+}
+
 func TestRefusesToConnect(t *testing.T) {
 	run(t, nil, func(w *world) {
 		c := w.create(Description{Values: []Value{{"Scripted.Port", "0"}}})
