@@ -3,6 +3,7 @@
 package wifi
 
 import (
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"strings"
@@ -134,5 +135,35 @@ func TestAddresses(t *testing.T) {
 	must(t, s.daemon.Stop(patience))
 	if got := s.address(); got != own {
 		t.Errorf("left behind with %s, want %s", got, own)
+	}
+}
+
+// The client's JSON has what the original's interface does not tell, of networks
+// that are only heard and of the one in use.
+func TestDiagnostics(t *testing.T) {
+	s := start(t)
+	s.accessPoint("wlan1", openNetwork("Lens"))
+	path := s.path("Lens", "none")
+	s.wantSeen(path, true)
+	diagnosis := func() (d struct {
+		BSSID, Why      string
+		Frequency, Rate uint32
+	}) {
+		t.Helper()
+		out, err := s.ctl("services", "--json", filepath.Base(string(path)))
+		must(t, err)
+		line := struct{ Diagnostics any }{&d}
+		must(t, json.Unmarshal([]byte(out), &line))
+		return d
+	}
+	radio, err := s.house.Netlink.LinkByName("wlan1")
+	must(t, err)
+	bssid := strings.ToUpper(radio.Attrs().HardwareAddr.String())
+	if d := diagnosis(); d.BSSID != bssid || d.Frequency != 2412 || d.Rate != 0 || d.Why != "the user to connect it" {
+		t.Errorf("heard: %+v, want %s", d, bssid)
+	}
+	s.join("Lens", "none")
+	if d := diagnosis(); d.BSSID != bssid || d.Frequency != 2412 || d.Rate == 0 || d.Why != "" {
+		t.Errorf("in use: %+v, want %s", d, bssid)
 	}
 }
