@@ -151,13 +151,6 @@ func (s *openvpnServer) seen() []login {
 	return append([]login(nil), s.logins...)
 }
 
-// restart ends the server, which tells its clients, and starts it again.
-func (s *openvpnServer) restart() {
-	s.w.t.Helper()
-	must(s.w.t, s.process.Stop(patience))
-	s.start()
-}
-
 // child waits for the openvpn of the machine and returns its process ID.
 func (w *world) child() int {
 	w.t.Helper()
