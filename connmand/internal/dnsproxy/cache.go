@@ -23,6 +23,7 @@ type cache struct {
 	seg    int   // bytes of a segment
 	fill   []int // bytes used of each segment
 	newest int
+	ahead  int      // offset in memory up to which prepare has been
 	heads  []uint32 // offsets of the first entries of the chains
 	mask   uint64
 	names  int
@@ -180,6 +181,25 @@ func (c *cache) put(key []byte, hash uint64, msg []byte, ttls []uint16, ttl, epo
 		le.PutUint16(e[at+2*i:], t)
 	}
 	c.link(off, e)
+}
+
+// stride is how much memory prepare gets at a time.
+const stride = 64 << 10
+
+// prepare gets the memory for the next answers from the kernel, which takes its
+// time over it. It is called when all that wait are answered.
+func (c *cache) prepare() {
+	page := unix.Getpagesize()
+	at, end := c.newest*c.seg+c.fill[c.newest], (c.newest+1)*c.seg
+	if c.ahead < at || c.ahead > end {
+		c.ahead = at &^ (page - 1)
+	}
+	if c.ahead-at >= page || c.ahead == end {
+		return
+	}
+	to := min(c.ahead+stride, end)
+	unix.Madvise(c.memory[c.ahead:to], unix.MADV_POPULATE_WRITE) // before Linux 5.14 it comes when it is used
+	c.ahead = to
 }
 
 // remove forgets the answer under key.

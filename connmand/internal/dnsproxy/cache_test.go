@@ -191,3 +191,36 @@ func TestCacheOff(t *testing.T) {
 		t.Errorf("%d questions", n)
 	}
 }
+
+// TestPrepare: memory is there before it is written to, wherever the ring is, and
+// what the cache holds stays.
+func TestPrepare(t *testing.T) {
+	c, err := newCache(1 << 20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.close()
+	page := unix.Getpagesize()
+	for i := range 20000 {
+		c.prepare()
+		// The page behind the answers; where a segment ends there is none.
+		at := c.newest*c.seg + c.fill[c.newest]
+		resident := make([]byte, 1)
+		if off := at &^ (page - 1); at < (c.newest+1)*c.seg {
+			if _, _, errno := unix.Syscall(unix.SYS_MINCORE, uintptr(unsafe.Pointer(&c.memory[off])), uintptr(page), uintptr(unsafe.Pointer(&resident[0]))); errno != 0 {
+				t.Fatal(errno)
+			}
+			if resident[0]&1 == 0 {
+				t.Fatalf("answer %d: the page at %d is not there, %d are", i, off, c.ahead)
+			}
+		}
+		key := []byte(fmt.Sprintf("key %d", i))
+		c.put(key, c.hash(key), make([]byte, 40+i%200), nil, 1, 1, 0)
+		if c.get(key, c.hash(key)) == nil {
+			t.Fatalf("answer %d is gone", i)
+		}
+		if i == 15000 {
+			c.trim(c.seg)
+		}
+	}
+}

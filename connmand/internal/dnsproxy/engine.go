@@ -216,6 +216,9 @@ func (e *engine) run() {
 		}
 		e.flush()
 		e.renew()
+		if e.cache != nil {
+			e.cache.prepare()
+		}
 	}
 }
 
