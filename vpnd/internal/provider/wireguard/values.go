@@ -115,7 +115,7 @@ func parseDNS(value string) (dns netcfg.DNSConfig, err error) {
 	for _, word := range words {
 		if server, err := netip.ParseAddr(word); err == nil && server.Zone() == "" {
 			dns.Servers = append(dns.Servers, server.Unmap())
-		} else if name := strings.TrimSuffix(word, "."); hostName(name) {
+		} else if name := strings.TrimSuffix(word, "."); netcfg.ValidName(name) {
 			dns.Domains = append(dns.Domains, name)
 		} else {
 			return netcfg.DNSConfig{}, fmt.Errorf("%q is neither an address nor a domain", word)
@@ -169,27 +169,8 @@ func checkHost(host string) error {
 		}
 		return nil
 	}
-	if !hostName(strings.TrimSuffix(host, ".")) {
+	if !netcfg.ValidName(strings.TrimSuffix(host, ".")) {
 		return fmt.Errorf("%q is neither an address nor a host name", host)
 	}
 	return nil
-}
-
-// hostName says whether a name can be asked for (RFC 1123, 2.1; with underscores,
-// which many have).
-func hostName(name string) bool {
-	if len(name) > 253 {
-		return false
-	}
-	for label := range strings.SplitSeq(name, ".") {
-		if label == "" || len(label) > 63 || label[0] == '-' || label[len(label)-1] == '-' {
-			return false
-		}
-		for _, r := range label {
-			if !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' || r == '_' || r >= 0x80) {
-				return false
-			}
-		}
-	}
-	return true
 }
