@@ -32,6 +32,10 @@ func command(version string, run func(options) error) *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		RunE: func(c *cobra.Command, rest []string) error {
+			if showVersion {
+				_, err := fmt.Fprintln(c.OutOrStdout(), version)
+				return err
+			}
 			o.debugging = c.Flags().Changed("debug")
 			switch {
 			case len(rest) == 1 && o.debug == allSources:
