@@ -34,15 +34,30 @@ func (s *session) wantPower(powered, blocked bool) {
 		p, err := s.properties(wifiPath, "Technology")
 		return p["Powered"].Value(), err
 	})
-	files, err := filepath.Glob("/sys/class/rfkill/*/soft")
-	if err != nil || len(files) == 0 {
-		s.t.Fatalf("no switches: %v", err)
-	}
-	for _, file := range files {
-		state, err := os.ReadFile(file)
-		if is := strings.TrimSpace(string(state)) == "1"; err != nil || is != blocked {
-			s.t.Errorf("%s: blocked %t, want %t: %v", file, is, blocked, err)
+	for index, soft := range s.switches() {
+		if soft != blocked {
+			s.t.Errorf("switch %d: blocked %t, want %t", index, soft, blocked)
 		}
+	}
+}
+
+// switches says of each switch whether it is blocked by program: the kernel tells
+// everybody who opens the device. What sysfs has is not seen from outside a
+// radio's network namespace.
+func (s *session) switches() map[uint32]bool {
+	s.t.Helper()
+	fd, err := unix.Open("/dev/rfkill", unix.O_RDONLY|unix.O_NONBLOCK, 0)
+	must(s.t, err)
+	defer unix.Close(fd)
+	blocked := map[uint32]bool{}
+	record := make([]byte, 8)
+	for {
+		if _, err := unix.Read(fd, record); err == unix.EAGAIN && len(blocked) > 0 {
+			return blocked
+		} else if err != nil {
+			s.t.Fatalf("cannot read the switches: %v", err)
+		}
+		blocked[binary.NativeEndian.Uint32(record)] = record[6] == 1
 	}
 }
 
@@ -115,7 +130,7 @@ func TestAddresses(t *testing.T) {
 	again := func() string {
 		t.Helper()
 		must(t, s.call(path, "net.connman.Service.Disconnect").Err)
-		must(t, s.call(path, "net.connman.Service.Connect").Err)
+		s.connect(filepath.Base(string(path)))
 		return joined()
 	}
 	provision("stable-random")
