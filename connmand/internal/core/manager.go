@@ -200,6 +200,7 @@ func (m *Manager) Stop(done func()) {
 		}
 	}
 	clear(m.wishes)
+	m.VPNsKnown()
 	m.followShield()
 	m.ports.Hostnames.SetHostname("")
 	m.ports.Hostnames.SetDomainname("")
