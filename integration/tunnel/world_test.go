@@ -24,7 +24,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // patience is how long anything may take before it counts as failed.
-const patience = 60 * time.Second
+var patience = 60 * time.Second
 
 const (
 	vpnName     = "net.connman.vpn"
