@@ -102,12 +102,19 @@ netns: tools peers build
 # What those tests need of the kernel.
 GUEST_MODULES := wireguard l2tp_ppp ppp_async ppp_synctty ppp_mppe
 
-vm: tools peers build
-	go build -o build/vmrun ./integration/vm/vmrun
-	go test -tags vm -timeout 20m -exec '$(CURDIR)/build/vmrun -timeout 22m -module "mac80211_hwsim radios=0" $(GUEST_MODULES:%=-module %)' $(VM:%/=./%)
+# VMRUN runs a package's tests in a virtual machine with radios.
+VMRUN = '$(CURDIR)/build/vmrun -timeout 32m -module "mac80211_hwsim radios=0" $(GUEST_MODULES:%=-module %)'
 
-bench: peers build
+.PHONY: vmrun
+vmrun:
+	go build -o build/vmrun ./integration/vm/vmrun
+
+vm: tools peers build vmrun
+	go test -tags vm -timeout 20m -exec $(VMRUN) $(VM:%/=./%)
+
+bench: peers build vmrun
 	go run ./integration/bench
+	go test -tags vm -timeout 30m -run '^$$' -bench . -benchtime 1x -exec $(VMRUN) ./integration/wifi
 else
 peers netns vm bench:
 	@echo '**********************************************************************'
@@ -182,4 +189,4 @@ uninstall:
 	rm -rf $(DESTDIR)$(DOCDIR)
 
 clean:
-	rm -rf bin build/root
+	rm -rf bin build/root build/selinux
