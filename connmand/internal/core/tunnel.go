@@ -38,7 +38,7 @@ func (m *Manager) wish(id, host string) *wish {
 		if a, err := netip.ParseAddr(host); err == nil {
 			w.host, w.servers = "", union([]netip.Addr{a.Unmap()}, w.servers)
 			m.settle.order, m.settle.servers = true, true
-		} else {
+		} else if netcfg.ValidName(host) {
 			w.host = host
 		}
 	}
