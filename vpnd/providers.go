@@ -7,9 +7,9 @@ import (
 	"path/filepath"
 
 	"net.connman/pkg/loop"
+	"net.connman/vpnd/internal/child"
 	"net.connman/vpnd/internal/config"
 	"net.connman/vpnd/internal/core"
-	"net.connman/vpnd/internal/provider/child"
 	"net.connman/vpnd/internal/provider/l2tp"
 	"net.connman/vpnd/internal/provider/openconnect"
 	"net.connman/vpnd/internal/provider/openvpn"

@@ -4,9 +4,9 @@ import (
 	"path/filepath"
 
 	"net.connman/pkg/proc"
+	"net.connman/vpnd/internal/child"
 	"net.connman/vpnd/internal/core"
-	"net.connman/vpnd/internal/provider/child"
-	"net.connman/vpnd/internal/provider/ppp"
+	"net.connman/vpnd/internal/ppp"
 )
 
 const (

@@ -5,7 +5,7 @@ import (
 
 	"net.connman/pkg/logx"
 	"net.connman/pkg/proc"
-	"net.connman/vpnd/internal/provider/child"
+	"net.connman/vpnd/internal/child"
 )
 
 // credentials are what the user says, or has said before.

@@ -5,10 +5,10 @@ import (
 
 	"net.connman/pkg/logx"
 	"net.connman/pkg/proc"
+	"net.connman/vpnd/internal/child"
 	"net.connman/vpnd/internal/core"
-	"net.connman/vpnd/internal/provider/child"
-	"net.connman/vpnd/internal/provider/vpncscript"
 	"net.connman/vpnd/internal/tun"
+	"net.connman/vpnd/internal/vpncscript"
 )
 
 const program = "openconnect"

@@ -6,8 +6,8 @@ import (
 	"testing"
 
 	"net.connman/pkg/logx"
+	"net.connman/vpnd/internal/child"
 	"net.connman/vpnd/internal/core"
-	"net.connman/vpnd/internal/provider/child"
 )
 
 var place = child.Place{Link: "vpn3", Script: "/usr/libexec/connman/connman-vpn-notify"}

@@ -6,9 +6,9 @@ import (
 	"strings"
 
 	"net.connman/pkg/proc"
+	"net.connman/vpnd/internal/child"
 	"net.connman/vpnd/internal/core"
-	"net.connman/vpnd/internal/provider/child"
-	"net.connman/vpnd/internal/provider/ppp"
+	"net.connman/vpnd/internal/ppp"
 )
 
 const (

@@ -8,8 +8,8 @@ import (
 	"strings"
 
 	"net.connman/pkg/netcfg"
+	"net.connman/vpnd/internal/child"
 	"net.connman/vpnd/internal/core"
-	"net.connman/vpnd/internal/provider/child"
 )
 
 // The reasons that scripts are run for.

@@ -10,8 +10,8 @@ import (
 
 	"net.connman/pkg/logx"
 	"net.connman/pkg/loop"
+	"net.connman/vpnd/internal/child"
 	"net.connman/vpnd/internal/core"
-	"net.connman/vpnd/internal/provider/child"
 )
 
 // resolveTimeout is how long it may take to find the server's address.

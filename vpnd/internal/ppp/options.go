@@ -8,8 +8,8 @@ import (
 	"strings"
 
 	"net.connman/pkg/logx"
+	"net.connman/vpnd/internal/child"
 	"net.connman/vpnd/internal/core"
-	"net.connman/vpnd/internal/provider/child"
 )
 
 // Option is an option of pppd that a setting stands for.

@@ -7,8 +7,8 @@ import (
 	"strings"
 
 	"net.connman/pkg/proc"
+	"net.connman/vpnd/internal/child"
 	"net.connman/vpnd/internal/core"
-	"net.connman/vpnd/internal/provider/child"
 )
 
 // reason is what pppd's scripts report for: it does not tell them itself whether
