@@ -151,6 +151,8 @@ func under(folder, root string) bool {
 // maySleep are the tests whose sleep is what they are about.
 var maySleep = map[string]bool{
 	"pkg/store/store_test.go":                  true, // kills a writer at another moment each time
+	"integration/wifi/bench_test.go":           true, // an outage has a length
+	"integration/wifi/crowd_test.go":           true, // watches that nothing happens
 	"integration/wired/usage_test.go":          true, // watches that nothing happens, and strikes at random moments
 	"connmand/internal/tech/techtest/suite.go": true, // called in its callers' bubbles, where time is virtual
 	"connmand/internal/tech/techtest/world.go": true, // likewise
