@@ -84,6 +84,16 @@ func openVPNRun(ctx context.Context, t *table, m lab.Manager, l *lab.Lab) error 
 		if err != nil {
 			return err
 		}
+		// The original says idle before all is gone.
+		gone := lab.Eventually(patience, func() error {
+			if _, err := machine.Netlink.LinkByName("vpn0"); err == nil {
+				return errors.New("the link is still there")
+			}
+			return nil
+		})
+		if gone != nil {
+			return gone
+		}
 		t.less(m, "OpenVPN: Connect to ready", "ms", float64(took)/float64(time.Millisecond))
 	}
 	return nil

@@ -5,6 +5,8 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strconv"
+	"strings"
 	"sync"
 
 	"github.com/vishvananda/netlink"
@@ -204,7 +206,30 @@ func (h *Host) close() error {
 	for _, p := range processes {
 		p.Kill()
 	}
+	h.sweep()
 	close(h.calls)
 	<-h.ended
 	return nil
+}
+
+// sweep kills what the programs have started and left behind. It is known by its
+// network namespace, which is nobody else's.
+func (h *Host) sweep() {
+	own := ""
+	err := h.Do(func() (err error) {
+		own, err = os.Readlink("/proc/thread-self/ns/net")
+		return err
+	})
+	if err != nil {
+		return
+	}
+	all, _ := filepath.Glob("/proc/[0-9]*/ns/net")
+	for _, path := range all {
+		if netns, err := os.Readlink(path); err != nil || netns != own {
+			continue
+		}
+		if pid, err := strconv.Atoi(strings.Split(path, "/")[2]); err == nil && pid != os.Getpid() {
+			_ = unix.Kill(pid, unix.SIGKILL)
+		}
+	}
 }
