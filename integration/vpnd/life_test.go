@@ -167,6 +167,7 @@ func TestKilled(t *testing.T) {
 	pid := 0
 	w.until("the program runs", func() bool { pid = child(t, w.daemon.Pid()); return pid != 0 && len(w.links()) == 2 })
 	w.daemon.Kill()
+	w.named(false)
 	w.until("the program dies with the daemon", func() bool { return !running(pid) })
 	if len(w.links()) != 2 {
 		t.Fatal("the link went by itself: nothing is left to take away")
@@ -255,6 +256,7 @@ func TestStart(t *testing.T) {
 		t.Error("a second daemon")
 	}
 	must(t, first.Stop(patience))
+	w.named(false)
 
 	w.start(ours()) // in the background
 	must(t, w.daemon.Wait(patience))

@@ -110,10 +110,11 @@ func (w *world) named(owned bool) {
 	must(w.t, w.bus.WaitName(ctx, busName, owned))
 }
 
-// stop ends the daemon in good order.
+// stop ends the daemon in good order, and waits until the bus knows.
 func (w *world) stop() {
 	w.t.Helper()
 	must(w.t, w.daemon.Stop(patience))
+	w.named(false)
 }
 
 // call calls the daemon and returns the values of its answer.
