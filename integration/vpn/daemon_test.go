@@ -88,6 +88,7 @@ func startVPN(t *testing.T, host *lab.Host, bus *lab.Bus) *vpnd {
 
 // close makes the daemon vanish with its tunnels.
 func (d *vpnd) close() {
+	_, _ = d.conn.ReleaseName(vpnName) // known by the time that another one comes
 	d.conn.Close()
 	d.mu.Lock()
 	connections := d.connections
