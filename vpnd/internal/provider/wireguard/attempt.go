@@ -76,7 +76,6 @@ func under[T any](a *attempt, label string, work func(context.Context) (T, error
 type made struct {
 	index     int
 	endpoints []netip.AddrPort
-	ways      []way
 }
 
 // begin resolves the peers' names and makes the link.
@@ -95,11 +94,7 @@ func (a *attempt) begin() {
 			return made{}, ctx.Err()
 		}
 		index, err := a.kernel.create(a.id, a.config, endpoints)
-		m := made{index, endpoints, make([]way, len(endpoints))}
-		for i, e := range endpoints {
-			m.ways[i] = a.kernel.way(e.Addr())
-		}
-		return m, err
+		return made{index, endpoints}, err
 	}, a.begun)
 }
 
@@ -109,14 +104,14 @@ func (a *attempt) begun(m made, err error) {
 		a.end(core.ConnectFailed, err)
 		return
 	}
-	for i, endpoint := range m.endpoints {
-		a.ends = append(a.ends, end{endpoint: endpoint, way: m.ways[i]})
+	for _, endpoint := range m.endpoints {
+		a.ends = append(a.ends, end{endpoint: endpoint})
 	}
 	a.resolved = a.loop.Now()
 	a.log.Info("tunnel is there", "connection", a.id, "link", a.index, "peers", len(a.ends))
 	a.tell()
 	a.watch()
-	a.lookLater()
+	a.look()
 }
 
 // tell reports how the tunnel wants to be configured.
@@ -234,6 +229,9 @@ func (a *attempt) addresses(ctx context.Context, host string) ([]netip.Addr, err
 // choose takes the address that the peer has been at, unless it was silent there,
 // and else the next one to which there is a way outside the tunnel.
 func (a *attempt) choose(candidates []netip.Addr, last end, own int) netip.Addr {
+	if len(candidates) == 1 {
+		return candidates[0]
+	}
 	at := slices.Index(candidates, last.endpoint.Addr())
 	if at >= 0 && !last.failing {
 		return candidates[at]

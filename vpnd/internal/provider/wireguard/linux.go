@@ -73,8 +73,10 @@ func (k linux) create(id string, c config, endpoints []netip.AddrPort) (index in
 	if mtu == 0 {
 		mtu = k.mtuFor(endpoints)
 	}
-	if err := netlink.LinkSetMTU(link, mtu); err != nil {
-		return 0, fmt.Errorf("cannot set the MTU of %s to %d: %w", link.Attrs().Name, mtu, err)
+	if mtu != maxLinkMTU {
+		if err := netlink.LinkSetMTU(link, mtu); err != nil {
+			return 0, fmt.Errorf("cannot set the MTU of %s to %d: %w", link.Attrs().Name, mtu, err)
+		}
 	}
 	if err := netlink.LinkSetUp(link); err != nil {
 		return 0, fmt.Errorf("cannot bring up %s: %w", link.Attrs().Name, err)
@@ -87,7 +89,8 @@ func add(id string) (netlink.Link, error) {
 	for n := range maxLinks {
 		attrs := netlink.NewLinkAttrs()
 		attrs.Name = fmt.Sprintf("wg%d", n)
-		err := netlink.LinkAdd(&netlink.Wireguard{LinkAttrs: attrs})
+		link := &netlink.Wireguard{LinkAttrs: attrs}
+		err := netlink.LinkAdd(link) // which finds out its index
 		if errors.Is(err, unix.EEXIST) {
 			continue
 		}
@@ -96,10 +99,6 @@ func add(id string) (netlink.Link, error) {
 		}
 		if err != nil {
 			return nil, fmt.Errorf("cannot add a WireGuard link: %w", err)
-		}
-		link, err := netlink.LinkByName(attrs.Name)
-		if err != nil {
-			return nil, fmt.Errorf("cannot find %s again: %w", attrs.Name, err)
 		}
 		if err := netlink.LinkSetAlias(link, mark+id); err != nil {
 			return nil, errors.Join(fmt.Errorf("cannot mark %s: %w", attrs.Name, err), netlink.LinkDel(link))
