@@ -19,11 +19,15 @@ const reason = "ppp"
 const maxName = 15
 
 // Heard reads what pppd tells its scripts. server is the far end outside the
-// tunnel.
-func Heard(server netip.Addr) func(string, map[string]string) (child.News, error) {
+// tunnel. Where the program redials, a link that goes down is to come back.
+func Heard(server netip.Addr, redials bool) func(string, map[string]string) (child.News, error) {
 	return func(_ string, env map[string]string) (child.News, error) {
-		if env["CONNECT_TIME"] != "" { // only ip-down has it
+		down := env["CONNECT_TIME"] != "" // only ip-down has it
+		switch {
+		case down && redials:
 			return child.News{Event: core.Reconnecting{}}, nil
+		case down:
+			return child.News{}, nil
 		}
 		return up(env, server)
 	}

@@ -71,7 +71,7 @@ func run(a *ppp.Attempt, s core.Settings) {
 				a.Fail(core.AuthFailed, ppp.ErrRefused)
 			}
 		},
-		Heard: ppp.Heard(a.Server),
+		Heard: ppp.Heard(a.Server, true),
 		Ended: ear.Outcome,
 	})
 }

@@ -101,7 +101,7 @@ func run(a *ppp.Attempt, s core.Settings) {
 			}
 		},
 		Output: func(line string) { ear.Output(line) },
-		Heard:  ppp.Heard(a.Server),
+		Heard:  ppp.Heard(a.Server, false),
 		Ended: func(exit proc.Exit) (core.Cause, error) {
 			if exit.Code == exitRefused {
 				return core.AuthFailed, ppp.ErrRefused

@@ -1,0 +1,80 @@
+package ppp
+
+import (
+	"net/netip"
+	"strings"
+	"testing"
+
+	"net.connman/pkg/logx"
+	"net.connman/pkg/proc"
+	"net.connman/vpnd/internal/child"
+	"net.connman/vpnd/internal/core"
+)
+
+func TestFile(t *testing.T) {
+	s := core.Settings{Text: map[string]string{
+		"PPPD.NoVJ": "true", "PPPD.RefuseEAP": "no", "PPPD.EchoInterval": "10",
+	}}
+	p := child.Place{Script: "/usr/libexec/connman/connman-vpn-notify", Env: []string{"CONNMAN_PATH=/net/connman/task/1"}}
+	got := File(Common, s, `al"ice`, logx.Secret(`back\slash and space`), p, `pty "pptp 192.0.2.1"`)
+	for _, want := range []string{
+		"nodetach \n", "nodefaultroute \n", `name "al\"ice" `, `password "back\\slash and space" `, `lcp-echo-interval "10" `,
+		`lcp-echo-failure "0" `, "novj \n", `set "CONNMAN_PATH=/net/connman/task/1" `, `set "CONNMAN_REASON=ppp" `,
+		`ip-up-script "/usr/libexec/connman/connman-vpn-notify" `, `pty "pptp 192.0.2.1"`,
+	} {
+		if !strings.Contains(got, want) {
+			t.Errorf("%q is missing in\n%s", want, got)
+		}
+	}
+	if strings.Contains(got, "refuse-eap") {
+		t.Error("an option is there that nobody wants")
+	}
+}
+
+func TestHeard(t *testing.T) {
+	server := netip.MustParseAddr("192.0.2.1")
+	env := map[string]string{"IFNAME": "ppp0", "IPLOCAL": "10.60.0.10", "IPREMOTE": "10.60.0.1", "DNS1": "10.60.0.53", "DNS2": "10.60.0.53"}
+	news, err := Heard(server, true)("ppp", env)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tunnel := news.Event.(core.Up).Tunnel
+	if news.Link != "ppp0" || tunnel.IPv4.Prefix.String() != "10.60.0.10/32" || tunnel.IPv4.Gateway != server || len(tunnel.DNS.Servers) != 1 {
+		t.Errorf("%+v", news)
+	}
+	env["CONNECT_TIME"] = "12"
+	if news, err = Heard(server, true)("ppp", env); err != nil || news.Event != (core.Reconnecting{}) {
+		t.Error(news, err)
+	}
+	if news, err = Heard(server, false)("ppp", env); err != nil || news.Event != nil {
+		t.Error(news, err)
+	}
+}
+
+func FuzzHeard(f *testing.F) {
+	f.Add("ppp0", "10.60.0.10", "10.60.0.1", "10.60.0.53")
+	f.Add("../../x", "224.0.0.1", "", "::1%lo")
+	f.Fuzz(func(t *testing.T, link, local, remote, dns string) {
+		news, err := Heard(netip.Addr{}, true)("", map[string]string{"IFNAME": link, "IPLOCAL": local, "IPREMOTE": remote, "DNS1": dns})
+		if err != nil {
+			return
+		}
+		up := news.Event.(core.Up)
+		if strings.Contains(news.Link, "/") || !up.Tunnel.IPv4.Prefix.Addr().Is4() {
+			t.Errorf("%+v", news)
+		}
+	})
+}
+
+func TestEar(t *testing.T) {
+	var e Ear
+	if e.Output("CHAP authentication succeeded") || !e.Output("CHAP authentication failed: E=691 R=1") {
+		t.Error("misheard")
+	}
+	if cause, _ := e.Outcome(proc.Exit{Code: 1}); cause != core.AuthFailed {
+		t.Error(cause)
+	}
+	if cause, _ := (&Ear{}).Outcome(proc.Exit{Code: 16}); cause != core.ConnectFailed {
+		t.Error(cause)
+	}
+}
