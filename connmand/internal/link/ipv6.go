@@ -14,12 +14,12 @@ import (
 
 // ipv6Target is how the kernel is to treat IPv6 on a link.
 type ipv6Target struct {
-	want  netcfg.IPv6Link
-	done  func(error) // of the newest SetIPv6, until it is answered
-	lost  func(error) // the same from then on
-	dirty bool        // want is not yet under way
-	said  string      // why IPv6 configuration failed, as last logged
-	before settings // those that we changed, as they were
+	want   netcfg.IPv6Link
+	done   func(error) // of the newest SetIPv6, until it is answered
+	lost   func(error) // the same from then on
+	dirty  bool        // want is not yet under way
+	said   string      // why IPv6 configuration failed, as last logged
+	before settings    // those that we changed, as they were
 }
 
 // The per-interface settings of the kernel's ip-sysctl document that we change.
