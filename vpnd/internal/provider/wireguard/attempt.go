@@ -22,6 +22,8 @@ const (
 	patience = 15 * time.Second
 	// resolveTimeout is how long names may take, all together.
 	resolveTimeout = 20 * time.Second
+	// soon is when we begin to look at a tunnel: Up should be on its way by then.
+	soon = 100 * time.Millisecond
 )
 
 // attempt is a tunnel, from Connect to Ended.
@@ -42,6 +44,7 @@ type attempt struct {
 	last     core.Ended
 
 	index    int // of the link, 0 while there is none
+	mtu      int // of the link
 	ends     []end
 	resolved time.Time // when names were resolved, on the loop's clock
 	timer    *loop.Timer
@@ -109,9 +112,9 @@ func (a *attempt) begun(m made, err error) {
 	}
 	a.resolved = a.loop.Now()
 	a.log.Info("tunnel is there", "connection", a.id, "link", a.index, "peers", len(a.ends))
+	a.mtu = a.config.firstMTU()
+	a.timer = a.loop.After("watch over WireGuard", soon, func() { a.watch(); a.look() })
 	a.tell()
-	a.watch()
-	a.look()
 }
 
 // tell reports how the tunnel wants to be configured.
@@ -190,6 +193,10 @@ func (a *attempt) find(ctx context.Context, known []end, own int) ([]netip.AddrP
 		if p.endpoint.host == "" {
 			continue
 		}
+		if address, err := netip.ParseAddr(p.endpoint.host); err == nil {
+			found[i] = netip.AddrPortFrom(address.Unmap(), uint16(p.endpoint.port))
+			continue
+		}
 		var last end
 		if known != nil {
 			last = known[i]
@@ -207,11 +214,8 @@ func (a *attempt) find(ctx context.Context, known []end, own int) ([]netip.AddrP
 	return found, errs
 }
 
-// addresses are those of a name, or the one that host is.
+// addresses are those of a name.
 func (a *attempt) addresses(ctx context.Context, host string) ([]netip.Addr, error) {
-	if address, err := netip.ParseAddr(host); err == nil {
-		return []netip.Addr{address.Unmap()}, nil
-	}
 	candidates, err := a.resolve(ctx, host)
 	if err != nil {
 		return nil, err

@@ -37,6 +37,7 @@ type world struct {
 	stale    bool
 	states   map[wgtypes.Key]state
 	moves    []netip.AddrPort
+	mtus     []int
 	ways     map[netip.Addr]way
 	changed  func()
 	names    map[string][]netip.Addr
@@ -96,6 +97,13 @@ func (w *world) move(_ int, peer wgtypes.Key, to netip.AddrPort) error {
 	s.endpoint = to
 	w.states[peer] = s
 	w.moves = append(w.moves, to)
+	return nil
+}
+
+func (w *world) setMTU(_, mtu int) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.mtus = append(w.mtus, mtu)
 	return nil
 }
 
@@ -264,6 +272,7 @@ func TestFailures(t *testing.T) {
 func TestLinkRemoved(t *testing.T) {
 	live(t, example(), nil, func(w *world) {
 		w.expect("up 7 via 3.2.5.6 invalid IP")
+		pass(soon)
 		w.do(func() { w.links = 0 })
 		w.changed()
 		w.expect("ended 1: the link is gone")
@@ -324,6 +333,7 @@ func TestTryOtherAddresses(t *testing.T) {
 func TestUplinkChanged(t *testing.T) {
 	live(t, example("Host", "peer.test"), nil, func(w *world) {
 		w.expect("up 7 via 192.0.2.1 invalid IP")
+		pass(soon)
 		old := netip.MustParseAddr("192.0.2.1")
 		w.do(func() { w.names["peer.test"] = addresses4("2001:db8::9") })
 		w.do(func() { w.ways[old] = way{} })
@@ -335,6 +345,36 @@ func TestUplinkChanged(t *testing.T) {
 		w.do(func() { w.ways[old] = way{link: 3} })
 		w.changed()
 		w.expect("up 7 via invalid IP 2001:db8::9")
+	})
+}
+
+// The link's MTU follows the way to the peer, as long as there is one outside the
+// tunnel.
+func TestMTUFollowsWay(t *testing.T) {
+	live(t, example("VPN.MTU", ""), nil, func(w *world) {
+		w.expect("up 7 via 3.2.5.6 invalid IP")
+		pass(soon)
+		for _, by := range []way{
+			{link: uplink, mtu: 1500}, {link: uplink, mtu: 1492}, {link: tunnel, mtu: 1412}, {},
+			{link: uplink, mtu: 9000}, {link: uplink, mtu: 600},
+		} {
+			w.do(func() { w.ways[netip.MustParseAddr("3.2.5.6")] = by })
+			w.changed()
+			synctest.Wait()
+		}
+		w.expect()
+		if got := fmt.Sprint(w.mtus); got != "[1412 1420 1280]" {
+			t.Errorf("the MTU became %s", got)
+		}
+	})
+	live(t, example("VPN.MTU", "1380"), func(w *world) {
+		w.ways[netip.MustParseAddr("3.2.5.6")] = way{link: uplink, mtu: 1300}
+	}, func(w *world) {
+		pass(lookEvery)
+		if len(w.mtus) != 0 {
+			t.Errorf("the MTU became %v though the settings have one", w.mtus)
+		}
+		w.expect("up 7 via 3.2.5.6 invalid IP")
 	})
 }
 

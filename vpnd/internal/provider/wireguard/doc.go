@@ -13,8 +13,8 @@
 //
 //   - WireGuard.Address may have one address of each family, separated by a comma.
 //   - WireGuard.DNS may have search domains among the servers.
-//   - VPN.MTU is the link's MTU. Without it the link's is 80 less than that of the
-//     way to the peer, which is what WireGuard adds to a packet.
+//   - VPN.MTU is the link's MTU. Without it the link's soon is, and stays, 80 less
+//     than that of the way to the peer, which is what WireGuard adds to a packet.
 //   - WireGuard.Peer2.… to WireGuard.Peer32.… are more peers, with PublicKey,
 //     PresharedKey, AllowedIPs, Endpoint (HOST:PORT, may be missing) and
 //     PersistentKeepalive.
@@ -23,6 +23,7 @@
 // what one that was killed has left.
 //
 // Everything runs on the loop but the kernel's and the resolver's work, which
-// loop.Go does. Each tunnel has a goroutine that hears of changes to the kernel's
+// loop.Go does; the kernel is asked one thing at a time, on sockets that stay
+// open. Each tunnel has a goroutine that hears of changes to the kernel's
 // links and routes.
 package wireguard

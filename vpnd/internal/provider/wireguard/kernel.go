@@ -24,6 +24,8 @@ type kernel interface {
 	peers(index int) (map[wgtypes.Key]state, error)
 	// move tells where a peer is now.
 	move(index int, peer wgtypes.Key, to netip.AddrPort) error
+	// setMTU sets a link's MTU.
+	setMTU(index, mtu int) error
 	// way says how packets get to an address, the zero way if they don't.
 	way(to netip.Addr) way
 	// watch calls changed after changes to links and routes, at most once a

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/vishvananda/netlink"
@@ -23,15 +24,60 @@ const (
 	mark = "connman-vpn "
 	// maxLinks is how many names are tried, wg0 and on.
 	maxLinks = 256
-	// maxLinkMTU is the kernel's own choice for its links. It fits Ethernet.
-	maxLinkMTU = 1500 - overhead
+	// answerTimeout is how long the kernel may owe an answer about links and routes.
+	answerTimeout = 10 * time.Second
 )
 
-// linux is the kernel of the network namespace that we are in.
-type linux struct{}
+// linux is the kernel of the network namespace that we are in. Its sockets are
+// opened when first needed and kept: to open them is most of the work. To ask
+// for WireGuard's loads the kernel's module, so nobody does before a link is made.
+type linux struct {
+	mu     sync.Mutex // guards what follows: neither is for many goroutines at once
+	handle *netlink.Handle
+	client *wgctrl.Client
+}
+
+// routing is the socket for links and routes. The lock is held.
+func (k *linux) routing() (*netlink.Handle, error) {
+	if k.handle != nil {
+		return k.handle, nil
+	}
+	handle, err := netlink.NewHandle(unix.NETLINK_ROUTE)
+	if err != nil {
+		return nil, fmt.Errorf("cannot reach the kernel's links: %w", err)
+	}
+	if err := handle.SetSocketTimeout(answerTimeout); err != nil {
+		handle.Close()
+		return nil, fmt.Errorf("cannot limit the time for the kernel's links: %w", err)
+	}
+	k.handle = handle
+	return handle, nil
+}
+
+// wireguard does something by the socket for WireGuard, again by a new one if
+// the kept one fails: a module that was loaded anew has another number. The lock
+// is held.
+func (k *linux) wireguard(do func(*wgctrl.Client) error) error {
+	for {
+		kept := k.client != nil
+		if !kept {
+			client, err := wgctrl.New()
+			if err != nil {
+				return fmt.Errorf("cannot reach the kernel's WireGuard: %w", err)
+			}
+			k.client = client
+		}
+		err := do(k.client)
+		if err == nil || !kept {
+			return err
+		}
+		k.client.Close() // has been of no use
+		k.client = nil
+	}
+}
 
 // missing does not try what would load the module, unless there is no other way.
-func (linux) missing() error {
+func (*linux) missing() error {
 	if _, err := os.Stat("/sys/module/wireguard"); err == nil {
 		return nil
 	}
@@ -56,41 +102,34 @@ func (linux) missing() error {
 	return errMissing
 }
 
-func (k linux) create(id string, c config, endpoints []netip.AddrPort) (index int, err error) {
-	link, err := add(id)
+// create brings the link up with the message that makes it. That it has no keys
+// yet does not matter: nothing is sent before there are peers, and the kernel then
+// does for each what it does for those it finds when a link comes up.
+func (k *linux) create(id string, c config, endpoints []netip.AddrPort) (int, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	handle, err := k.routing()
 	if err != nil {
 		return 0, err
 	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, k.remove(link.Attrs().Index))
-		}
-	}()
-	if err := configure(link.Attrs().Name, c.device(endpoints)); err != nil {
+	link, err := add(handle, id, c.firstMTU())
+	if err != nil {
 		return 0, err
 	}
-	mtu := c.mtu
-	if mtu == 0 {
-		mtu = k.mtuFor(endpoints)
-	}
-	if mtu != maxLinkMTU {
-		if err := netlink.LinkSetMTU(link, mtu); err != nil {
-			return 0, fmt.Errorf("cannot set the MTU of %s to %d: %w", link.Attrs().Name, mtu, err)
-		}
-	}
-	if err := netlink.LinkSetUp(link); err != nil {
-		return 0, fmt.Errorf("cannot bring up %s: %w", link.Attrs().Name, err)
+	if err := k.configure(link.Attrs().Name, c.device(endpoints)); err != nil {
+		return 0, errors.Join(err, handle.LinkDel(link))
 	}
 	return link.Attrs().Index, nil
 }
 
-// add makes a link with the first name that is free, and marks it.
-func add(id string) (netlink.Link, error) {
+// add makes a link with the first name that is free, and marks it, which the
+// kernel does not do while it makes one.
+func add(handle *netlink.Handle, id string, mtu int) (netlink.Link, error) {
 	for n := range maxLinks {
 		attrs := netlink.NewLinkAttrs()
-		attrs.Name = fmt.Sprintf("wg%d", n)
+		attrs.Name, attrs.MTU, attrs.Flags = fmt.Sprintf("wg%d", n), mtu, net.FlagUp
 		link := &netlink.Wireguard{LinkAttrs: attrs}
-		err := netlink.LinkAdd(link) // which finds out its index
+		err := handle.LinkAdd(link) // which finds out its index
 		if errors.Is(err, unix.EEXIST) {
 			continue
 		}
@@ -100,8 +139,8 @@ func add(id string) (netlink.Link, error) {
 		if err != nil {
 			return nil, fmt.Errorf("cannot add a WireGuard link: %w", err)
 		}
-		if err := netlink.LinkSetAlias(link, mark+id); err != nil {
-			return nil, errors.Join(fmt.Errorf("cannot mark %s: %w", attrs.Name, err), netlink.LinkDel(link))
+		if err := handle.LinkSetAlias(link, mark+id); err != nil {
+			return nil, errors.Join(fmt.Errorf("cannot mark %s: %w", attrs.Name, err), handle.LinkDel(link))
 		}
 		return link, nil
 	}
@@ -132,86 +171,99 @@ func (c config) device(endpoints []netip.AddrPort) wgtypes.Config {
 	return device
 }
 
-func configure(name string, device wgtypes.Config) error {
-	client, err := wgctrl.New()
+func (k *linux) configure(name string, device wgtypes.Config) error {
+	err := k.wireguard(func(client *wgctrl.Client) error { return client.ConfigureDevice(name, device) })
 	if err != nil {
-		return fmt.Errorf("cannot reach the kernel's WireGuard: %w", err)
-	}
-	defer client.Close()
-	if err := client.ConfigureDevice(name, device); err != nil {
 		return fmt.Errorf("cannot configure %s: %w", name, err)
 	}
 	return nil
 }
 
-// mtuFor is what passes all ways to the endpoints without fragments.
-func (k linux) mtuFor(endpoints []netip.AddrPort) int {
-	mtu := maxLinkMTU
-	for _, e := range endpoints {
-		if w := k.way(e.Addr()); w.mtu != 0 {
-			mtu = min(mtu, w.mtu-overhead)
-		}
+// name is that of a link of ours. The lock is held.
+func (k *linux) name(index int) (string, error) {
+	handle, err := k.routing()
+	if err != nil {
+		return "", err
 	}
-	return max(mtu, minMTU6)
-}
-
-// byIndex finds a link of ours.
-func byIndex(index int) (netlink.Link, error) {
-	link, err := netlink.LinkByIndex(index)
+	link, err := handle.LinkByIndex(index)
 	var notFound netlink.LinkNotFoundError
 	if errors.As(err, &notFound) || errors.Is(err, unix.ENODEV) {
-		return nil, errGone
+		return "", errGone
 	}
 	if err != nil {
-		return nil, fmt.Errorf("cannot look at link %d: %w", index, err)
+		return "", fmt.Errorf("cannot look at link %d: %w", index, err)
 	}
-	return link, nil
+	return link.Attrs().Name, nil
 }
 
-func (linux) remove(index int) error {
-	link, err := byIndex(index)
-	if err == nil {
-		err = netlink.LinkDel(link)
-	}
-	if errors.Is(err, errGone) || errors.Is(err, unix.ENODEV) {
-		return nil
-	}
+// numbered is a link of ours as far as requests must know it.
+func numbered(index int) netlink.Link {
+	return &netlink.Wireguard{LinkAttrs: netlink.LinkAttrs{Index: index}}
+}
+
+func (k *linux) remove(index int) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	handle, err := k.routing()
 	if err != nil {
+		return err
+	}
+	if err := handle.LinkDel(numbered(index)); err != nil && !errors.Is(err, unix.ENODEV) {
 		return fmt.Errorf("cannot remove link %d: %w", index, err)
 	}
 	return nil
 }
 
-func (linux) removeStale() error {
-	links, err := netlink.LinkList()
+func (k *linux) removeStale() error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	handle, err := k.routing()
+	if err != nil {
+		return err
+	}
+	links, err := handle.LinkList()
 	if err != nil {
 		return fmt.Errorf("cannot list links: %w", err)
 	}
 	var failed []error
 	for _, link := range links {
 		if link.Type() == "wireguard" && strings.HasPrefix(link.Attrs().Alias, mark) {
-			failed = append(failed, netlink.LinkDel(link))
+			failed = append(failed, handle.LinkDel(link))
 		}
 	}
 	return errors.Join(failed...)
 }
 
-func (linux) peers(index int) (map[wgtypes.Key]state, error) {
-	link, err := byIndex(index)
+func (k *linux) setMTU(index, mtu int) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	handle, err := k.routing()
+	if err != nil {
+		return err
+	}
+	if err := handle.LinkSetMTU(numbered(index), mtu); err != nil {
+		return fmt.Errorf("cannot set the MTU of link %d to %d: %w", index, mtu, err)
+	}
+	return nil
+}
+
+func (k *linux) peers(index int) (map[wgtypes.Key]state, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	name, err := k.name(index)
 	if err != nil {
 		return nil, err
 	}
-	client, err := wgctrl.New()
-	if err != nil {
-		return nil, fmt.Errorf("cannot reach the kernel's WireGuard: %w", err)
-	}
-	defer client.Close()
-	device, err := client.Device(link.Attrs().Name)
+	var device *wgtypes.Device
+	err = k.wireguard(func(client *wgctrl.Client) (err error) {
+		device, err = client.Device(name)
+		return err
+	})
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, errGone
 	}
 	if err != nil {
-		return nil, fmt.Errorf("cannot look at %s: %w", link.Attrs().Name, err)
+		return nil, fmt.Errorf("cannot look at %s: %w", name, err)
 	}
 	states := map[wgtypes.Key]state{}
 	for _, p := range device.Peers {
@@ -225,21 +277,29 @@ func (linux) peers(index int) (map[wgtypes.Key]state, error) {
 	return states, nil
 }
 
-func (linux) move(index int, peer wgtypes.Key, to netip.AddrPort) error {
-	link, err := byIndex(index)
+func (k *linux) move(index int, peer wgtypes.Key, to netip.AddrPort) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	name, err := k.name(index)
 	if err != nil {
 		return err
 	}
-	return configure(link.Attrs().Name, wgtypes.Config{Peers: []wgtypes.PeerConfig{
+	return k.configure(name, wgtypes.Config{Peers: []wgtypes.PeerConfig{
 		{PublicKey: peer, UpdateOnly: true, Endpoint: net.UDPAddrFromAddrPort(to)},
 	}})
 }
 
-func (linux) way(to netip.Addr) way {
+func (k *linux) way(to netip.Addr) way {
 	if !to.IsValid() {
 		return way{}
 	}
-	routes, err := netlink.RouteGet(to.AsSlice())
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	handle, err := k.routing()
+	if err != nil {
+		return way{}
+	}
+	routes, err := handle.RouteGet(to.AsSlice())
 	if err != nil || len(routes) == 0 {
 		return way{}
 	}
@@ -247,15 +307,17 @@ func (linux) way(to netip.Addr) way {
 	w := way{link: r.LinkIndex, mtu: r.MTU}
 	w.gateway, _ = netip.AddrFromSlice(r.Gw)
 	w.source, _ = netip.AddrFromSlice(r.Src)
-	if link, err := netlink.LinkByIndex(r.LinkIndex); err == nil && w.mtu == 0 {
-		w.mtu = link.Attrs().MTU
+	if w.mtu == 0 {
+		if link, err := handle.LinkByIndex(r.LinkIndex); err == nil {
+			w.mtu = link.Attrs().MTU
+		}
 	}
 	return w
 }
 
 // watch does not read what the events say: whoever is called looks for himself.
 // So it doesn't matter if some are lost.
-func (linux) watch(ctx context.Context, changed func()) error {
+func (*linux) watch(ctx context.Context, changed func()) error {
 	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, unix.NETLINK_ROUTE)
 	if err != nil {
 		return fmt.Errorf("cannot watch links: %w", err)

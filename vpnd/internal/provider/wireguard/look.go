@@ -1,6 +1,7 @@
 package wireguard
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/netip"
@@ -15,6 +16,7 @@ import (
 type sight struct {
 	peers map[wgtypes.Key]state
 	ways  map[wgtypes.Key]way // to where the peers are
+	mtu   int                 // the link's, from now on
 }
 
 // look looks at the peers. It also finds out when the link was removed behind
@@ -29,7 +31,7 @@ func (a *attempt) look() {
 	}
 	a.timer.Stop()
 	a.again = false
-	index := a.index
+	index, mtu := a.index, a.mtu
 	under(a, "look at WireGuard's peers", func(context.Context) (s sight, err error) {
 		if s.peers, err = a.kernel.peers(index); err != nil {
 			return s, err
@@ -38,8 +40,36 @@ func (a *attempt) look() {
 		for key, p := range s.peers {
 			s.ways[key] = a.kernel.way(p.endpoint.Addr())
 		}
+		s.mtu = a.config.fit(mtu, index, s.ways)
+		if s.mtu != mtu {
+			if err := a.kernel.setMTU(index, s.mtu); err != nil {
+				a.log.Warn("a tunnel's packets may not fit their way", "connection", a.id, "error", err)
+				s.mtu = mtu
+			}
+		}
 		return s, nil
 	}, a.seen)
+}
+
+// firstMTU is the link's MTU until the ways to the peers are known.
+func (c config) firstMTU() int { return cmp.Or(c.mtu, maxLinkMTU) }
+
+// fit is the MTU with which packets pass all ways outside the tunnel without
+// fragments, unless the settings have one; the present one if there is no way.
+func (c config) fit(present, own int, ways map[wgtypes.Key]way) int {
+	if c.mtu != 0 {
+		return c.mtu
+	}
+	best := 0
+	for _, w := range ways {
+		if w.link != own && w.mtu != 0 && (best == 0 || w.mtu < best) {
+			best = w.mtu
+		}
+	}
+	if best == 0 {
+		return present
+	}
+	return max(min(best-overhead, maxLinkMTU), minMTU6)
 }
 
 func (a *attempt) seen(s sight, err error) {
@@ -61,6 +91,7 @@ func (a *attempt) seen(s sight, err error) {
 // note takes down what was seen and says whether a peer's name should be resolved
 // again. A peer that was heard elsewhere than before has moved by itself.
 func (a *attempt) note(s sight) (resolve bool) {
+	a.mtu = s.mtu
 	moved := false
 	for i := range a.ends {
 		e, p := &a.ends[i], a.config.peers[i]

@@ -29,7 +29,7 @@ var _ core.Provider = (*Provider)(nil)
 
 // New returns the provider. Tunnels wait for Start.
 func New(l *loop.Loop, log *slog.Logger) *Provider {
-	return &Provider{loop: l, log: log, kernel: linux{}, resolve: lookUp, cleaned: make(chan struct{})}
+	return &Provider{loop: l, log: log, kernel: &linux{}, resolve: lookUp, cleaned: make(chan struct{})}
 }
 
 func lookUp(ctx context.Context, name string) ([]netip.Addr, error) {

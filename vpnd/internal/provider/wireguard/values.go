@@ -26,6 +26,8 @@ const (
 	// overhead is what a packet grows by: IPv6, UDP and WireGuard headers and the
 	// authentication tag.
 	overhead = 80
+	// maxLinkMTU is the kernel's own choice for its links. It fits Ethernet.
+	maxLinkMTU = 1500 - overhead
 )
 
 // parseKey reads a Curve25519 or preshared key. No error shows any of it.
