@@ -29,8 +29,8 @@ const (
 )
 
 // linux is the kernel of the network namespace that we are in. Its sockets are
-// opened when first needed and kept: to open them is most of the work. To ask
-// for WireGuard's loads the kernel's module, so nobody does before a link is made.
+// opened when first needed and kept. To open WireGuard's loads the kernel's module,
+// so nobody does before a link is made.
 type linux struct {
 	mu     sync.Mutex // guards what follows: neither is for many goroutines at once
 	handle *netlink.Handle
