@@ -35,7 +35,7 @@ func New(conn *bus.Conn, log *slog.Logger, m *core.Manager, importer Importer, o
 	if err := conn.ManageObjects(); err != nil {
 		return nil, err
 	}
-	err := conn.Export(managerPath, a.heard(vpn.ServeManager(manager{a})), a.heard(vpn.ServeProvisioning(provisioning{importer})))
+	err := conn.Export(managerPath, a.heard(vpn.ServeManager(manager{a})), a.heard(vpn.ServeProvisioning(provisioning{a, importer})))
 	if err != nil {
 		return nil, err
 	}

@@ -37,6 +37,13 @@ type world struct {
 	provider *scripted
 	core     *core.Manager
 	client   *dbus.Conn
+	imported []string // names of files; of the loop
+}
+
+// Import implements [Importer].
+func (w *world) Import(name, _ string, _ map[string]string, done func(*core.Connection, error)) {
+	w.imported = append(w.imported, name)
+	done(nil, core.ErrAlreadyExists)
 }
 
 func newWorld(t *testing.T) *world {
@@ -48,7 +55,7 @@ func newWorld(t *testing.T) *world {
 		w.core = core.New(l, slog.New(slog.DiscardHandler), core.Config{InputRequestTimeout: time.Second},
 			core.Ports{Storage: forgetful{}, Agents: NewAgents(conn)}, []core.Provider{w.provider}, nil)
 		w.core.Begin()
-		if _, err := New(conn, slog.New(slog.DiscardHandler), w.core, nil, func() {}); err != nil {
+		if _, err := New(conn, slog.New(slog.DiscardHandler), w.core, w, func() {}); err != nil {
 			t.Error(err)
 		}
 	})

@@ -118,10 +118,27 @@ type Importer interface {
 	Import(name, content string, files map[string]string, done func(*core.Connection, error))
 }
 
-// provisioning serves net.connman.vpn.Provisioning.
-type provisioning struct{ importer Importer }
+// provisioning serves net.connman.vpn.Provisioning. The files that it writes name
+// programs and other files that root uses, so only root may have them written,
+// whatever the bus's policy lets through.
+type provisioning struct {
+	*API
+	importer Importer
+}
 
 func (p provisioning) Import(call *bus.Call, name, content string, files bus.Array) {
+	p.conn.Credentials(call.Sender, func(who bus.Credentials, err error) {
+		if err != nil || !mayProvision(who) {
+			call.Error(bus.ErrPermissionDenied)
+			return
+		}
+		p.write(call, name, content, files)
+	})
+}
+
+func mayProvision(who bus.Credentials) bool { return who.UID == 0 }
+
+func (p provisioning) write(call *bus.Call, name, content string, files bus.Array) {
 	beside := make(map[string]string, len(files.Items))
 	for _, item := range files.Items {
 		file := item.(bus.Struct) // the signature was checked
