@@ -223,7 +223,8 @@ func (m *Manager) loadService(n *Network) {
 	})
 }
 
-// Remove forgets the network: it cannot be reached any more.
+// Remove forgets the network: it cannot be reached any more. A VPN that goes while
+// its device stays was deleted, and its settings go, too.
 func (n *Network) Remove() {
 	if n.removed {
 		return
@@ -233,5 +234,8 @@ func (n *Network) Remove() {
 	n.device.m.vpnRemoved(n.ServiceID(), n.device.removed)
 	if n.service != nil {
 		n.service.remove()
+	}
+	if n.device.info.Type == VPN && !n.device.removed {
+		n.device.m.ports.Storage.RemoveService(n.ServiceID())
 	}
 }

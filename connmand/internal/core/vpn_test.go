@@ -367,6 +367,9 @@ func TestVPNDaemonDies(t *testing.T) {
 		if len(w.m.Services()) != 1 {
 			t.Fatal("its service is still there")
 		}
+		if _, kept := w.store.services[f.network.ServiceID()]; !kept {
+			t.Error("its settings were removed")
+		}
 		w.wantRoutes("tun0", vpnIndex, "")
 		w.wantRoutes("lo", loopback, "::/0 unreachable")
 		w.sleep(orphanTime / 2)
@@ -393,7 +396,14 @@ func TestVPNRemoved(t *testing.T) {
 		f := w.addVPN("office")
 		w.online("eth0", "10.0.0.2/24", "10.0.0.1")
 		f.connect()
+		id := f.network.ServiceID()
+		if _, kept := w.store.services[id]; !kept {
+			t.Fatal("its settings were not kept")
+		}
 		w.do(f.network.Remove)
+		if _, kept := w.store.services[id]; kept {
+			t.Error("its settings are still there")
+		}
 		w.wantRoutes("tun0", vpnIndex, "")
 		w.wantRoutes("lo", loopback, "")
 		w.wantRoutes("eth0", w.eth("eth0"), plainRoutes)
