@@ -66,7 +66,8 @@ func (d *daemon) build(o options, cfg config.Config) error {
 	d.onClose(store.Close)
 	providers := slices.DeleteFunc(d.providers(cfg), func(p core.Provider) bool { return !o.uses(p.Type()) })
 	d.core = core.New(d.loop, d.log, cfg.Config, core.Ports{Storage: store, Agents: busapi.NewAgents(d.conn)}, providers, kept)
-	d.provision = provision.New(d.loop, d.log, provision.DefaultDir, providers)
+	owner := func(typ string) (uint32, error) { return cfg.Identity(typ).UID() }
+	d.provision = provision.New(d.loop, d.log, provision.DefaultDir, providers, owner)
 	_, err = busapi.New(d.conn, d.log, d.core, importer{d}, func() { d.lastCall = d.loop.Now() })
 	return err
 }

@@ -28,27 +28,45 @@ type File struct {
 	Beside map[string]string
 }
 
-// check says what is wrong with a file before anything is written.
-func (d *Directory) check(f File) error {
+// check says what is wrong with a file before anything is written, and what it
+// specifies.
+func (d *Directory) check(f File) ([]core.Spec, error) {
 	if err := checkFile(f.Name+confEnding, f.Content); err != nil {
-		return err
+		return nil, err
 	}
 	if len(f.Beside) > maxBeside {
-		return fmt.Errorf("%w: more than %d files", core.ErrInvalidArguments, maxBeside)
+		return nil, fmt.Errorf("%w: more than %d files", core.ErrInvalidArguments, maxBeside)
 	}
 	for _, name := range slices.Sorted(maps.Keys(f.Beside)) {
 		if err := checkFile(name, f.Beside[name]); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	specs, problems := d.parser.parse(f.Name, []byte(f.Content))
 	if err := errorOf(problems); err != nil {
-		return err
+		return nil, err
 	}
 	if len(specs) == 0 {
-		return fmt.Errorf("%w: no connection in it, [%s*]", core.ErrInvalidArguments, entryPrefix)
+		return nil, fmt.Errorf("%w: no connection in it, [%s*]", core.ErrInvalidArguments, entryPrefix)
 	}
-	return nil
+	return specs, nil
+}
+
+// reader is the user who is to read the files beside: the programs' of all
+// connections.
+func (d *Directory) reader(specs []core.Spec) (int, error) {
+	reader := -1
+	for _, s := range specs {
+		uid, err := d.owner(s.Type)
+		switch {
+		case err != nil:
+			return 0, err
+		case reader >= 0 && reader != int(uid):
+			return 0, fmt.Errorf("%w: its connections run as different users, who cannot share files", core.ErrInvalidArguments)
+		}
+		reader = int(uid)
+	}
+	return reader, nil
 }
 
 // checkFile takes names that mean a file in its directory and nothing else.
@@ -65,7 +83,8 @@ func checkFile(name, content string) error {
 
 // write adds a file. It comes last, when all that it refers to is there.
 func (d *Directory) write(f File) error {
-	if err := d.check(f); err != nil {
+	specs, err := d.check(f)
+	if err != nil {
 		return err
 	}
 	beside := filepath.Join(d.dir, f.Name)
@@ -74,7 +93,9 @@ func (d *Directory) write(f File) error {
 			return fmt.Errorf("%w: %s", core.ErrAlreadyExists, path)
 		}
 	}
-	err := d.writeBeside(beside, f.Beside)
+	if len(f.Beside) > 0 {
+		err = d.writeBeside(beside, f.Beside, specs)
+	}
 	if err == nil {
 		err = store.WriteFile(beside+confEnding, []byte(f.Content))
 	}
@@ -84,11 +105,24 @@ func (d *Directory) write(f File) error {
 	return nil
 }
 
-func (d *Directory) writeBeside(dir string, files map[string]string) error {
+// writeBeside writes the files that programs read. Who they run as gets the
+// directory last: nothing is written where another user could put links.
+func (d *Directory) writeBeside(dir string, files map[string]string, specs []core.Spec) error {
+	reader, err := d.reader(specs)
+	if err != nil {
+		return err
+	}
 	for name, content := range files {
-		if err := store.WriteFile(filepath.Join(dir, name), []byte(content)); err != nil {
+		path := filepath.Join(dir, name)
+		if err := store.WriteFile(path, []byte(content)); err != nil {
 			return err
 		}
+		if err := os.Lchown(path, reader, -1); err != nil {
+			return fmt.Errorf("cannot let the programs read it: %w", err)
+		}
+	}
+	if err := os.Lchown(dir, reader, -1); err != nil {
+		return fmt.Errorf("cannot let the programs read it: %w", err)
 	}
 	return nil
 }

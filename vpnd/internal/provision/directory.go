@@ -38,6 +38,7 @@ type Directory struct {
 	log    *slog.Logger
 	dir    string
 	parser parser
+	owner  Owner
 	adding chan addition
 
 	// Of the goroutine.
@@ -48,6 +49,10 @@ type Directory struct {
 	problems []keyfile.Problem
 }
 
+// Owner says which user the programs for a type of VPN run as. It is called outside
+// the loop.
+type Owner func(typ string) (uid uint32, err error)
+
 // addition is a file that a client wants there.
 type addition struct {
 	file File
@@ -55,9 +60,9 @@ type addition struct {
 }
 
 // New returns the directory dir, which need not exist, for the connections that
-// providers make.
-func New(l *loop.Loop, log *slog.Logger, dir string, providers []core.Provider) *Directory {
-	return &Directory{loop: l, log: log, dir: dir, parser: parser{providers}, adding: make(chan addition)}
+// providers make. What is added for their programs to read becomes owner's.
+func New(l *loop.Loop, log *slog.Logger, dir string, providers []core.Provider, owner Owner) *Directory {
+	return &Directory{loop: l, log: log, dir: dir, parser: parser{providers}, owner: owner, adding: make(chan addition)}
 }
 
 // Watch reports the connections that the files specify, at once and whenever

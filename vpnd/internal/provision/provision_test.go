@@ -188,7 +188,7 @@ func watch(t *testing.T, files map[string]string) *world {
 	}
 	log := slog.New(slog.NewTextHandler(&w.log, nil))
 	l := loop.New(log)
-	w.d = New(l, log, w.dir, providers)
+	w.d = New(l, log, w.dir, providers, nil)
 	stop, err := w.d.Watch(func(specs []core.Spec) { w.reports <- specs })
 	if err != nil {
 		t.Fatal(err)
@@ -251,7 +251,7 @@ func TestWatch(t *testing.T) {
 
 func TestNoDirectory(t *testing.T) {
 	log := slog.New(slog.DiscardHandler)
-	d := New(loop.New(log), log, filepath.Join(t.TempDir(), "none"), providers)
+	d := New(loop.New(log), log, filepath.Join(t.TempDir(), "none"), providers, nil)
 	if _, err := d.Watch(nil); err == nil {
 		t.Error("watches a directory that isn't there")
 	}
@@ -267,7 +267,7 @@ func TestStrangeFiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	log := slog.New(slog.DiscardHandler)
-	specs, problems := New(loop.New(log), log, dir, providers).read()
+	specs, problems := New(loop.New(log), log, dir, providers, nil).read()
 	if len(specs) != 0 || len(problems) != 2 {
 		t.Errorf("%v, %v", specs, problems)
 	}
