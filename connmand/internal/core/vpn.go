@@ -210,6 +210,10 @@ func (v *vpn) configured(t *Tunnel, err error) {
 		s.m.log.Error("cannot configure tunnel", "service", s.id, "interface", t.Link.Name, "err", err)
 		s.fail(ConnectFailed)
 	default:
+		if s.full() && !s.state.Connected() && len(s.assignedServers()) == 0 {
+			s.m.log.Warn("the VPN takes all traffic but names no DNS server, only FallbackNameservers are asked",
+				"service", s.id, "fallback", s.m.fallbackDNS)
+		}
 		v.settle(&s.ipv4.state, t.IPv4, "ipv4")
 		v.settle(&s.ipv6.state, t.IPv6, "ipv6")
 		s.updateState("tunnel open")

@@ -1,10 +1,10 @@
 package core
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/netip"
 	"slices"
@@ -19,6 +19,7 @@ import (
 
 // world is a domain with scripted surroundings, inside a synctest bubble.
 type world struct {
+	said    *failOnError
 	t       *testing.T
 	loop    *loop.Loop
 	m       *Manager
@@ -62,9 +63,10 @@ func inWorld(t *testing.T, cfg Config, test func(*world)) {
 
 func inWorldWith(t *testing.T, cfg Config, store *fakeStore, test func(*world)) {
 	synctest.Test(t, func(t *testing.T) {
-		log := slog.New(slog.NewTextHandler(failOnError{t}, &slog.HandlerOptions{Level: slog.LevelError}))
+		said := &failOnError{t: t}
+		log := slog.New(slog.NewTextHandler(said, &slog.HandlerOptions{Level: slog.LevelWarn}))
 		w := &world{
-			t: t, loop: loop.New(log), store: store,
+			t: t, loop: loop.New(log), store: store, said: said,
 			dhcp6: map[string]*fakeDHCP6{}, routers: map[string]*fakeDiscovery{},
 			dhcp: map[string]*fakeDHCP{}, ll: map[string]*fakeLinkLocal{}, acd: map[string]*fakeWatch{},
 			probes: map[string]*fakeProbe{}, devices: map[string]*Device{}, nets: map[string]*Network{},
@@ -85,12 +87,17 @@ func inWorldWith(t *testing.T, cfg Config, store *fakeStore, test func(*world)) 
 }
 
 // failOnError makes every error that the domain logs an error of the test:
-// illegal state changes show themselves so.
-type failOnError struct{ t *testing.T }
+// illegal state changes show themselves so. It keeps the warnings.
+type failOnError struct {
+	t        *testing.T
+	warnings strings.Builder
+}
 
-func (f failOnError) Write(line []byte) (int, error) {
-	f.t.Errorf("logged: %s", line)
-	return io.Discard.Write(line)
+func (f *failOnError) Write(line []byte) (int, error) {
+	if bytes.Contains(line, []byte("level="+slog.LevelError.String())) {
+		f.t.Errorf("logged: %s", line)
+	}
+	return f.warnings.Write(line)
 }
 
 // record keeps the changes in a form that tests compare.
