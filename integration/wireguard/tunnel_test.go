@@ -3,6 +3,7 @@
 package wireguard
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -133,6 +134,14 @@ func TestLinkRemoved(t *testing.T) {
 	link, err := w.Machine.Netlink.LinkByName("wg0")
 	must(t, err)
 	must(t, w.Machine.Netlink.LinkDel(link))
+	must(t, lab.Eventually(patience, func() error {
+		made, err := w.Machine.Netlink.LinkByName("wg0")
+		if err == nil && made.Attrs().Index == link.Attrs().Index {
+			err = errors.New("the link is still there")
+		}
+		return err
+	}))
+	c.connected()
 	w.reach("10.9.0.1")
 	c.disconnect()
 	w.untilState(ethernet, "online")

@@ -243,6 +243,12 @@ func (w *world) create(settings map[string]string) *tunnel {
 func (c *tunnel) connect() {
 	c.w.t.Helper()
 	must(c.w.t, c.w.call("net.connman", servicePath(c.id), "net.connman.Service.Connect").Err)
+	c.connected()
+}
+
+// connected waits until the service is connected.
+func (c *tunnel) connected() {
+	c.w.t.Helper()
 	must(c.w.t, lab.Eventually(patience, func() error {
 		state, err := c.w.state(c.id)
 		if err == nil && state != "ready" && state != "online" {
