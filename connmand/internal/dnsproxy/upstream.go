@@ -41,7 +41,7 @@ type upstream struct {
 
 const (
 	poolSize   = 8
-	socketUses = 128
+	socketUses = 512
 	socketLife = 5 * time.Second
 	idleStream = 3 * time.Second // a connection with nothing asked is kept
 	deafStream = 5 * time.Second // a connection with nothing heard is given up
