@@ -123,8 +123,7 @@ func TestOpenConnectPassword(t *testing.T) {
 		if asked := w.agent.questions(); len(asked) > 0 {
 			t.Error("asked again", asked)
 		}
-		must(t, w.call(managerPath, "Manager.Remove", c).Err)
-		w.leavesNothing("openconnect")
+		w.remove(c, "openconnect")
 	}
 }
 
@@ -162,13 +161,11 @@ func TestOpenConnectGroups(t *testing.T) {
 	if len(asked) != 2 || !strings.Contains(asked[1]["OpenConnect.Group"]["Value"].String(), "staff|guest") {
 		t.Error("not asked for the group", asked)
 	}
-	must(t, w.call(managerPath, "Manager.Remove", c).Err)
-	w.leavesNothing("openconnect")
+	w.remove(c, "openconnect")
 	settings["OpenConnect.Group"] = "staff"
 	c = w.create("openconnect", settings)
 	must(t, w.connect(c))
-	must(t, w.call(managerPath, "Manager.Remove", c).Err)
-	w.leavesNothing("openconnect")
+	w.remove(c, "openconnect")
 	settings["OpenConnect.Group"] = "nobody"
 	c = w.create("openconnect", settings)
 	if err := w.connect(c); !isError(err, "PermissionDenied") || !strings.Contains(err.Error(), "group") {
@@ -198,8 +195,7 @@ func TestOpenConnectSecondPassword(t *testing.T) {
 	if asked := w.agent.questions(); len(asked) != 2 || asked[0]["OpenConnect.SecondPassword"] != nil {
 		t.Error("not asked as the server does", asked)
 	}
-	must(t, w.call(managerPath, "Manager.Remove", c).Err)
-	w.leavesNothing("openconnect")
+	w.remove(c, "openconnect")
 	settings["OpenConnect.UseSecondPassword"] = "true"
 	c = w.create("openconnect", settings)
 	w.agent.will(map[string]string{"Username": userName, "Password": password, "OpenConnect.SecondPassword": secondOneTime})
@@ -243,8 +239,7 @@ func TestOpenConnectCertificates(t *testing.T) {
 			if (err != nil) != (test.want != "") || err != nil && !strings.Contains(err.Error(), test.want) {
 				t.Error(err)
 			}
-			must(t, w.call(managerPath, "Manager.Remove", c).Err)
-			w.leavesNothing("openconnect")
+			w.remove(c, "openconnect")
 		})
 	}
 }

@@ -309,7 +309,7 @@ func TestOpenVPNChallenges(t *testing.T) {
 			t.Errorf("%s: asked %v", name, asked)
 		}
 		w.secretsKept("password 1", "4711")
-		must(t, w.call(managerPath, "Manager.Remove", path).Err)
+		w.remove(path, openvpnPrograms...)
 		must(t, server.process.Stop(patience))
 	}
 	w.leavesNothing(openvpnPrograms...)

@@ -193,8 +193,7 @@ func TestPPP(t *testing.T) {
 			} else {
 				w.untilState(c, "idle")
 			}
-			must(t, w.call(managerPath, "Manager.Remove", c).Err)
-			w.leavesNothing(kind.programs...)
+			w.remove(c, kind.programs...)
 		})
 	}
 }

@@ -132,6 +132,21 @@ func (w *world) connect(path dbus.ObjectPath) error {
 	return w.call(path, "Connection.Connect").Err
 }
 
+// remove ends a connection and takes it away; programs are those that made its
+// tunnel. Only then another one may have its place.
+func (w *world) remove(path dbus.ObjectPath, programs ...string) {
+	w.t.Helper()
+	must(w.t, w.call(path, "Connection.Disconnect").Err)
+	must(w.t, lab.Eventually(patience, func() error {
+		if now := w.properties(path)["State"].Value(); now != "idle" && now != "failure" {
+			return fmt.Errorf("the connection is %v", now)
+		}
+		return nil
+	}))
+	must(w.t, w.call(managerPath, "Manager.Remove", path).Err)
+	w.leavesNothing(programs...)
+}
+
 // properties are a connection's.
 func (w *world) properties(path dbus.ObjectPath) map[string]dbus.Variant {
 	w.t.Helper()
