@@ -63,7 +63,7 @@ func run(o options) error {
 	debug.SetGCPercent(50)
 	// The limit is met by crowds of some hundred links: then it collects more
 	// often rather than to have a moment's litter stay.
-	debug.SetMemoryLimit(17 << 20)
+	debug.SetMemoryLimit(15 << 20)
 
 	log := logger(o)
 	slog.SetDefault(log)

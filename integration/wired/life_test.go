@@ -259,6 +259,7 @@ func TestOfflineMode(t *testing.T) {
 	w.waitState("offline")
 	must(t, expect("services", w.order(), ""))
 	w.until("link", func() error { return w.gone(w.Links[0]) })
+	w.waitSignal(from, "ServicesChanged", "@aav []", w.serviceID(0))
 	from = w.recorder.Mark()
 	offline(true) // again, without effect
 	w.recorded(managerPath, "Manager.GetProperties")

@@ -45,6 +45,7 @@ type connection struct {
 	said    tunnel
 	open    bool // core knows of the tunnel
 	touched bool // it is to be looked at, once for all that changed
+	telling int  // calls of ours under way that say how the VPN is split
 
 	attempt *attempt    // of core's to connect
 	leaving []func()    // wait until it is left
@@ -330,8 +331,10 @@ func (c *connection) SetSplit(on bool) {
 		return
 	}
 	c.info.Split = on
+	c.telling++
 	call := vpn.ConnectionSetPropertyCall(c.owner, c.path, vpn.ConnectionSplitRouting, bus.Variant{Value: on})
 	c.b.Bus.Call(call, func(_ []any, err error) {
+		c.telling--
 		if err != nil {
 			c.b.Log.Debug("the VPN daemon does not remember split routing", "vpn", c.ident, "err", err)
 		}

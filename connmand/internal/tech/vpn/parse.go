@@ -51,7 +51,10 @@ func (c *connection) read(name string, value any) (err error) {
 	case vpn.ConnectionImmutable:
 		c.info.Immutable, err = as[bool](value)
 	case vpn.ConnectionSplitRouting:
-		c.info.Split, err = as[bool](value)
+		var split bool
+		if split, err = as[bool](value); err == nil && c.telling == 0 { // else it may be our own word of before
+			c.info.Split = split
+		}
 	case vpn.ConnectionIndex:
 		var index int32
 		index, err = as[int32](value)
