@@ -374,4 +374,5 @@ func (e *engine) fail(f *flight) {
 func (e *engine) end(f *flight) {
 	f.recall(e)
 	e.flights.remove(f)
+	e.flights.over = append(e.flights.over, f)
 }

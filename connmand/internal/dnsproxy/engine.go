@@ -215,6 +215,7 @@ func (e *engine) run() {
 			e.tick()
 		}
 		e.flush()
+		e.flights.recycle()
 		e.renew()
 		if e.cache != nil {
 			e.cache.prepare()

@@ -129,6 +129,7 @@ func (r *rig) ask(m *dns.Msg) {
 
 func (r *rig) askRaw(raw []byte) {
 	r.port++
+	r.e.flights.recycle()
 	r.e.round++
 	r.e.serve(client{udp: r.l, addr: r.source(r.port)}, slices.Clone(raw))
 }

@@ -74,7 +74,8 @@ const (
 	maxAttempts = 8                       // of one question
 	patience    = 4800 * time.Millisecond // clients give up after 5 s
 
-	buckets = 256
+	buckets  = 256
+	maxSpare = 64 // flights kept to be used again
 )
 
 // flights are all questions being asked. Each belongs to the bucket of its
@@ -83,7 +84,10 @@ type flights struct {
 	seed   maphash.Seed
 	active []*flight
 	byHash map[uint64]*flight
-	bucket [buckets]struct {
+	// over have ended in this round, spare in earlier ones: those are used again,
+	// since the less litter there is, the fewer questions meet the collector.
+	over, spare []*flight
+	bucket      [buckets]struct {
 		count          int
 		oldest, newest *flight
 	}
@@ -139,10 +143,12 @@ func (e *engine) prefetch(n *need) {
 
 func (e *engine) newFlight(n *need) *flight {
 	fs := &e.flights
-	f := &flight{
-		key: slices.Clone(n.key), hash: n.hash, epoch: n.epoch,
-		msg: slices.Clone(n.msg), q: *n.q,
+	f := fs.blank()
+	*f = flight{
+		key: append(f.key[:0], n.key...), hash: n.hash, epoch: n.epoch,
+		msg: append(f.msg[:0], n.msg...), q: *n.q,
 		route: n.route, began: e.now, staleAt: never,
+		attempts: f.attempts, waiters: f.waiters,
 	}
 	if n.stale {
 		f.staleAt = e.now + staleWait
@@ -160,6 +166,29 @@ func (e *engine) newFlight(n *need) *flight {
 	}
 	fs.add(f)
 	return f
+}
+
+// blank returns a flight to be filled: what it holds is room.
+func (fs *flights) blank() *flight {
+	last := len(fs.spare) - 1
+	if last < 0 {
+		return &flight{}
+	}
+	f := fs.spare[last]
+	fs.spare = fs.spare[:last]
+	return f
+}
+
+// recycle keeps some of those that ended in this round for later ones: nobody
+// knows them any more.
+func (fs *flights) recycle() {
+	for _, f := range fs.over {
+		if len(fs.spare) < maxSpare && cap(f.msg) <= maxQuery && cap(f.waiters) <= 4 { // ordinary ones
+			fs.spare = append(fs.spare, f)
+		}
+	}
+	clear(fs.over)
+	fs.over = fs.over[:0]
 }
 
 // source returns the bucket of a client's address and port: on loopback, it is
@@ -257,5 +286,6 @@ func (f *flight) answerTo(e *engine, send func(c *client, w *waiter)) {
 			e.dirty = append(e.dirty, c.tcp)
 		}
 	}
-	f.waiters = nil
+	clear(f.waiters)
+	f.waiters = f.waiters[:0]
 }

@@ -93,3 +93,35 @@ func TestWornSocketsAreReplaced(t *testing.T) {
 		t.Errorf("%d sockets are ready", ready)
 	}
 }
+
+// TestFlightsAreUsedAgain, with nothing in them of the question before.
+func TestFlightsAreUsedAgain(t *testing.T) {
+	r := newRig(t, Config{Scopes: []Scope{scope(serverA)}})
+	r.ask(new(dns.Msg).SetQuestion("broken.example.", dns.TypeA))
+	first := one(t, r.e.flights.active)
+	a := one(t, r.asked())
+	failure := new(dns.Msg).SetRcode(a.Msg, dns.RcodeRefused)
+	r.reply(a, failure)
+	if m := one(t, r.answers()); m.Rcode != dns.RcodeRefused {
+		t.Fatal(m)
+	}
+	for i := range 3 {
+		name := fmt.Sprintf("n%d.example.", i)
+		r.ask(new(dns.Msg).SetQuestion(name, dns.TypeA))
+		f := one(t, r.e.flights.active)
+		if f != first {
+			t.Fatal("a new flight was made")
+		}
+		if f.apology != nil || len(f.waiters) != 1 || len(f.attempts) != 1 || f.refused != 0 {
+			t.Fatalf("%+v", f)
+		}
+		a := one(t, r.asked())
+		r.reply(a, answer(t, a.Msg, name+" 300 IN A 192.0.2.1"))
+		if m := one(t, r.answers()); m.Question[0].Name != name || len(m.Answer) != 1 {
+			t.Fatal(m)
+		}
+	}
+	if kept := len(r.e.flights.spare) + len(r.e.flights.over); kept != 1 {
+		t.Errorf("%d flights are kept", kept)
+	}
+}
