@@ -294,3 +294,53 @@ func TestSplit(t *testing.T) {
 		h.w.Sleep(time.Second)
 	})
 }
+
+// What the daemon says of an earlier word of ours, when we have taken it back, is
+// not news.
+func TestSplitEcho(t *testing.T) {
+	with(t, func(h *house) {
+		h.connect = func(path bus.ObjectPath, answer func(error)) { h.ready(path, h.link); answer(nil) }
+		h.set(pathOf("office"), vpn.ConnectionServerRoutes, list(routeOf("10.50.0.0", "255.255.0.0", "")))
+		err := errNone
+		h.connects(&err)
+		h.want(core.Ready)
+		var replies []func()
+		answer := h.bus.Answer
+		h.bus.Answer = func(m bus.MethodCall, reply func([]any, error)) {
+			if m.Member != "SetProperty" {
+				answer(m, reply)
+				return
+			}
+			replies = append(replies, func() { reply(nil, nil) })
+		}
+		s := h.service()
+		for _, split := range []bool{true, false} {
+			h.w.Do(func() {
+				first, second := s, h.w.Manager.Service("ethernet_020000000001_cable")
+				if split {
+					first, second = second, first
+				}
+				if err := first.MoveBefore(second); err != nil {
+					t.Error(split, err)
+				}
+			})
+			h.w.Sleep(time.Second)
+		}
+		if len(replies) != 2 {
+			t.Fatalf("%d words about split routing, want 2", len(replies))
+		}
+		for i, said := range []bool{true, false} {
+			h.set(pathOf("office"), vpn.ConnectionSplitRouting, said)
+			h.w.Sleep(time.Second)
+			h.w.Do(func() {
+				if s.SplitRouting() {
+					t.Errorf("the VPN is split again as the daemon says %v", said)
+				}
+				replies[i]()
+			})
+		}
+		if len(replies) != 2 {
+			t.Errorf("%d words about split routing, want 2", len(replies))
+		}
+	})
+}
