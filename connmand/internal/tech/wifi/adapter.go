@@ -226,8 +226,8 @@ func (a *adapter) heard(path bus.ObjectPath, about bus.Dict) {
 		a.heardMore(path, about)
 		return
 	}
-	h := &bss{}
-	if err := h.take(about); err != nil {
+	h, err := newBSS(about)
+	if err != nil {
 		a.b.Log.Debug("access point is ignored", "path", path, "err", err)
 		return
 	}

@@ -2,6 +2,7 @@ package wifi
 
 import (
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -27,6 +28,16 @@ type bss struct {
 	rsn     []string
 	wps     bool // takes part in Wi-Fi Protected Setup
 	button  bool // whose button is pressed
+}
+
+// newBSS returns the access point with all those properties. One that hides its
+// SSID has an empty one; one without is none.
+func newBSS(about bus.Dict) (*bss, error) {
+	if _, ok := about.Get(supplicant.BSSSSID); !ok {
+		return nil, errors.New("no SSID")
+	}
+	b := &bss{}
+	return b, b.take(about)
 }
 
 // take takes in properties, all or those that changed. An error names what

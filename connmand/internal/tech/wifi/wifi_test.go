@@ -163,6 +163,7 @@ func TestHostileSupplicant(t *testing.T) {
 			}
 		}
 		a.appear(bus.Dict{{Key: "SSID", Value: make([]byte, 33)}})
+		a.appear(bus.Dict{{Key: "BSSs", Value: []bus.ObjectPath{"/"}}})
 		synctest.Wait()
 		w.Do(func() {
 			if n := len(w.Manager.Services()); n != 0 {
