@@ -93,6 +93,7 @@ func (s *Service) join() {
 			s.fail(s.access.refused())
 		case err != nil:
 			s.m.log.Warn("cannot join network", "service", s.id, "err", err)
+			s.access.failed()
 			s.fail(ConnectFailed)
 		default:
 			s.configure()
@@ -280,25 +281,30 @@ func (s *Service) ClearError() {
 // Remove forgets a service that the user connected once. Wired services and
 // provisioned ones cannot be forgotten.
 func (s *Service) Remove() error {
-	if s.kind == Ethernet || s.kind == Gadget || s.immutable || s.network.info.VPN.Immutable {
+	if s.kind == Ethernet || s.kind == Gadget || s.hidden() || s.immutable || s.network.info.VPN.Immutable {
 		return ErrNotSupported
 	}
 	if !s.favorite && s.state != Idle && s.state != Failed {
 		return ErrNotSupported
 	}
 	s.m.unwish(s.id)
-	s.abandon("removed by the user")
+	s.forget("removed by the user")
+	if s.m.cfg.SettingsFollowNetwork {
+		s.m.ports.Storage.RemoveTwins(s.id)
+	}
+	return nil
+}
+
+// forget leaves the service as one that was never connected.
+func (s *Service) forget(reason string) {
+	s.abandon(reason)
 	s.favorite, s.stored, s.settingsDirty = false, false, false
-	s.settings.Passphrase = ""
+	s.settings.Passphrase, s.settings.Identity = "", ""
 	s.access = access{s: s}
 	s.mark(PropFavorite)
 	s.mark(PropAutoConnect)
 	s.m.ports.Storage.RemoveService(s.id)
-	if s.m.cfg.SettingsFollowNetwork {
-		s.m.ports.Storage.RemoveTwins(s.id)
-	}
 	s.m.settle.order = true
-	return nil
 }
 
 // shutdown disconnects the service because the daemon ends.

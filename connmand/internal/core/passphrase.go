@@ -11,7 +11,7 @@ import (
 
 // Credentials are what a network lets machines in for.
 type Credentials struct {
-	Passphrase logx.Secret // also a key in hexadecimal digits, as checkPassphrase says
+	Passphrase logx.Secret // also a key in hexadecimal digits, as CheckPassphrase says
 	Identity   string      // for 802.1X
 	WPS        bool        // get the rest from the network itself
 	PIN        string      // with WPS: its PIN, "" for the push button
@@ -49,6 +49,9 @@ const (
 	fieldWPS        = "WPS"
 )
 
+// typePIN is the kind of the field WPS.
+const typePIN = "wpspin"
+
 // patience is how often a passphrase that has served before must be rejected in
 // a row until it counts as wrong: bad reception looks the same.
 const patience = 3
@@ -58,6 +61,7 @@ type access struct {
 	s        *Service
 	offered  *Credentials // by the user, not saved before they have served
 	previous logx.Secret  // what was rejected last
+	pin      logx.Secret  // that Wi-Fi Protected Setup failed with last
 	rejects  int          // in a row
 	rejected bool         // the user is to be asked anew
 	ask      func()       // cancels the question to the user
@@ -66,7 +70,7 @@ type access struct {
 // offer takes what the user answered for the next attempt.
 func (a *access) offer(c Credentials) {
 	a.offered = &c
-	a.rejected = false
+	a.rejected, a.pin = false, ""
 }
 
 // credentials are what the next attempt uses.
@@ -76,8 +80,9 @@ func (a *access) credentials() Credentials {
 	if spec := a.s.spec; spec != nil && spec.Wifi != nil {
 		c = Credentials{Passphrase: spec.Wifi.Passphrase, Identity: spec.Wifi.Identity, Spec: spec.Wifi}
 	}
-	if c.Passphrase == "" {
+	if c.Passphrase == "" { // what the user said once, both of it
 		c.Passphrase = a.s.settings.Passphrase
+		c.Identity = cmp.Or(a.s.settings.Identity, c.Identity)
 	}
 	if o := a.offered; o != nil {
 		if o.Identity != "" {
@@ -104,7 +109,7 @@ func (a *access) missing() bool {
 	c := a.credentials()
 	switch a.s.network.info.Wireless.Security {
 	case SecurityWEP, SecurityPSK:
-		return c.Passphrase == "" && !c.WPS
+		return !c.WPS && CheckPassphrase(a.s.network.info.Wireless.Security, c.Passphrase) != nil
 	case SecurityEAP:
 		return c.Spec != nil && c.Spec.EAP != "tls" && (c.Identity == "" || c.Passphrase == "")
 	}
@@ -157,8 +162,8 @@ func (a *access) answered(in Input, err error) {
 		s.retry.schedule()
 	case s.hidden():
 		a.seek(in, security)
-	case !in.WPS && checkPassphrase(security, in.Passphrase) != nil, in.WPS && !isPIN(in.PIN):
-		a.previous, a.rejected = in.Passphrase, true
+	case !in.WPS && CheckPassphrase(security, in.Passphrase) != nil, in.WPS && !isPIN(in.PIN):
+		a.previous, a.pin, a.rejected = in.Passphrase, logx.Secret(in.PIN), true
 		s.reason = reasonUser
 		s.setStates(Association, "the user answered")
 		s.refuse(InvalidKey)
@@ -173,7 +178,7 @@ func (a *access) answered(in Input, err error) {
 // seek hands the caller of Connect over to the network that the user named.
 func (a *access) seek(in Input, security Security) {
 	s := a.s
-	if len(in.SSID) == 0 || len(in.SSID) > 32 || security != SecurityNone && checkPassphrase(security, in.Passphrase) != nil {
+	if len(in.SSID) == 0 || len(in.SSID) > 32 || security != SecurityNone && CheckPassphrase(security, in.Passphrase) != nil {
 		s.answer(ErrInvalidArguments)
 		return
 	}
@@ -210,9 +215,10 @@ func (a *access) served() {
 		return
 	}
 	s := a.s
-	if o := a.offered; o != nil && o.Passphrase != "" && s.settings.Passphrase != o.Passphrase {
-		s.settings.Passphrase = o.Passphrase
-		s.settingsDirty = true
+	if o := a.offered; o != nil && o.Passphrase != "" {
+		identity := cmp.Or(o.Identity, s.settings.Identity)
+		s.settingsDirty = s.settingsDirty || s.settings.Passphrase != o.Passphrase || s.settings.Identity != identity
+		s.settings.Passphrase, s.settings.Identity = o.Passphrase, identity
 	}
 	if mhz := s.network.point.Frequency; mhz != 0 {
 		s.m.rememberFrequency(mhz)
@@ -239,6 +245,15 @@ func (a *access) refused() Failure {
 	return InvalidKey
 }
 
+// failed notes that a network was not joined, for other reasons than what was said.
+// Wi-Fi Protected Setup fails for that, too: neither the same PIN nor a button that
+// nobody presses will do better the next time, and so the user is asked anew.
+func (a *access) failed() {
+	if o := a.offered; o != nil && o.WPS {
+		a.offered, a.pin = nil, logx.Secret(o.PIN)
+	}
+}
+
 // fields are what the user is asked for.
 func (a *access) fields() []InputField {
 	s, w := a.s, a.s.network.info.Wireless
@@ -257,21 +272,25 @@ func (a *access) fields() []InputField {
 			passphrase.Alternates = []string{fieldWPS}
 		}
 		all = append(all, passphrase)
-		if previous := a.lastPassphrase(); previous != "" {
-			all = append(all, InputField{Name: fieldPrevious, Type: passphrase.Type, Requirement: "informational", Value: previous})
+		if previous := a.lastAnswer(); previous.Value != "" {
+			all = append(all, previous)
 		}
 	}
 	if w.WPS && w.Security != SecurityNone {
-		all = append(all, InputField{Name: fieldWPS, Type: "wpspin", Requirement: "alternate"})
+		all = append(all, InputField{Name: fieldWPS, Type: typePIN, Requirement: "alternate"})
 	}
 	return all
 }
 
-func (a *access) lastPassphrase() logx.Secret {
-	if a.previous != "" {
-		return a.previous
+// lastAnswer is what did not serve, or what served when it still did.
+func (a *access) lastAnswer() InputField {
+	f := InputField{Name: fieldPrevious, Type: a.passphraseType(), Requirement: "informational", Value: a.pin}
+	if f.Value != "" {
+		f.Type = typePIN
+	} else {
+		f.Value = cmp.Or(a.previous, a.s.settings.Passphrase)
 	}
-	return a.s.settings.Passphrase
+	return f
 }
 
 // passphraseType is the kind of passphrase, as agents know it.
@@ -297,10 +316,10 @@ func isChallenge(phase2 string) bool {
 
 var errPassphrase = errors.New("not a passphrase for this kind of network")
 
-// checkPassphrase returns an error for what no network of that security takes:
+// CheckPassphrase returns an error for what no network of that security takes:
 // WPA knows 8 to 63 characters or a key of 64 hexadecimal digits (IEEE 802.11,
 // J.4), WEP keys of 5 or 13 characters or twice as many digits.
-func checkPassphrase(security Security, passphrase logx.Secret) error {
+func CheckPassphrase(security Security, passphrase logx.Secret) error {
 	p := passphrase.Reveal()
 	n := len(p)
 	ok := true

@@ -253,6 +253,7 @@ type ServiceSettings struct {
 	Hidden     bool          // the network does not tell its SSID
 	Frequency  int           // where it was last, MHz; 0: not known
 	Address    AddressPolicy // "": as the configuration says
+	Identity   string        // for 802.1X, as the user said
 	Passphrase logx.Secret
 
 	ConfigFile  string // provisioning file and group that made the service

@@ -2,6 +2,7 @@ package core
 
 import (
 	"maps"
+	"reflect"
 	"slices"
 )
 
@@ -87,6 +88,9 @@ func (spec *WifiSpec) matches(w Wireless) bool {
 // without a difference it changes nothing.
 func (s *Service) applySpec(spec *ServiceSpec) {
 	old := s.settings
+	if s.kind == Wifi {
+		s.followAccess(s.spec, spec)
+	}
 	s.followServers(spec)
 	n := &s.settings
 	n.ConfigFile, n.ConfigEntry = spec.File, spec.Entry
@@ -117,7 +121,39 @@ func (s *Service) applySpec(spec *ServiceSpec) {
 	s.follow(old)
 }
 
-// unprovision gives the service back to its user, with default settings.
+// followAccess has a network joined with what a specification says anew, was being
+// nil for nothing before. What failed is tried at once.
+func (s *Service) followAccess(was, is *ServiceSpec) {
+	if was != nil && was.Wifi.sameAccess(is.Wifi) {
+		return
+	}
+	failed := s.state == Failed
+	if was != nil || failed {
+		s.withdraw()
+		s.access = access{s: s}
+	}
+	switch {
+	case failed:
+		s.retry.reset()
+		s.ClearError()
+	case was != nil && s.busy() && s.state != Disconnect:
+		s.leave("provisioned anew", func() {})
+	default:
+		s.m.autoConnect()
+	}
+}
+
+// sameAccess reports whether both let the machine into the network the same way.
+func (spec *WifiSpec) sameAccess(other *WifiSpec) bool {
+	a, b := *spec, *other
+	for _, s := range []*WifiSpec{&a, &b} {
+		s.SSID, s.Hidden, s.Address = nil, false, ""
+	}
+	return reflect.DeepEqual(a, b)
+}
+
+// unprovision gives the service back to its user, with default settings. A network
+// is left, as only the file let the machine in.
 func (s *Service) unprovision() {
 	old := s.settings
 	auto := slices.Contains(s.m.cfg.DefaultAutoConnect, s.kind)
@@ -129,6 +165,9 @@ func (s *Service) unprovision() {
 	s.mark(PropImmutable)
 	s.mark(PropAutoConnect)
 	s.follow(old)
+	if s.kind == Wifi {
+		s.forget("no longer provisioned")
+	}
 }
 
 // followServers takes the servers of another specification, nil for none. They

@@ -40,7 +40,7 @@ type station struct {
 }
 
 func (s station) Connect(c Credentials, done func(error)) {
-	s.a.joined = append(s.a.joined, strings.TrimSpace(fmt.Sprintf("%s %s%s", s.ssid, c.Passphrase.Reveal(), c.PIN)))
+	s.a.joined = append(s.a.joined, strings.Join(strings.Fields(fmt.Sprintf("%s %s %s%s", s.ssid, c.Identity, c.Passphrase.Reveal(), c.PIN)), " "))
 	s.a.w.loop.Post("joined", func() { done(s.a.outcome(s.ssid, c)) })
 }
 
@@ -202,6 +202,73 @@ func TestSetupInsteadOfPassphrase(t *testing.T) {
 			}
 		})
 	}
+}
+
+// When Wi-Fi Protected Setup fails, the user may say something else the next time.
+func TestSetupFails(t *testing.T) {
+	for pin, previous := range map[string]string{"": "", "12345670": "; PreviousPassphrase:wpspin:informational 12345670"} {
+		inWorld(t, defaults(), func(w *world) {
+			a := w.radio()
+			a.outcome = func(_ string, c Credentials) error {
+				if c.WPS {
+					return errBroken
+				}
+				return nil
+			}
+			w.withAgent()
+			var n *Network
+			w.do(func() { n = a.add("home", Wireless{SSID: "home", Security: SecurityPSK, WPS: true}) })
+			w.connect(n)
+			w.say(Input{Credentials: Credentials{WPS: true, PIN: pin}}, nil)
+			if n.service.Failure() != ConnectFailed {
+				t.Errorf("failure %q", n.service.Failure())
+			}
+			w.do(func() { w.agent.answer(true, nil) }) // retry
+			if got, want := w.fields(), "Passphrase:psk:mandatory WPS"+previous+"; WPS:wpspin:alternate"; w.agent.input == nil || got != want {
+				t.Fatalf("after PIN %q asked for %s, want %s", pin, got, want)
+			}
+			w.say(passphrase("the right one"), nil)
+			w.bind("wlan0", lease("10.0.0.2/24", "10.0.0.1"))
+			if !n.service.State().Connected() {
+				t.Errorf("state %s after %v", n.service.State(), a.joined)
+			}
+		})
+	}
+}
+
+// Who the user is and his password are saved together once they have served, and go
+// before what a file says of him.
+func TestIdentityIsSaved(t *testing.T) {
+	spec := ServiceSpec{File: "f", Entry: "e", Type: Wifi, Wifi: &WifiSpec{SSID: []byte("work"), Security: "ieee8021x", EAP: "peap", Identity: "guest"}}
+	store := &fakeStore{services: map[string]ServiceSettings{}}
+	var id string
+	inWorldWith(t, defaults(), store, func(w *world) {
+		a := w.radio()
+		w.withAgent()
+		n := a.hear("work", SecurityEAP)
+		if err := w.connect(n); !errors.Is(*err, ErrInvalidArguments) {
+			t.Errorf("without a file: %v", *err)
+		}
+		w.do(func() { w.m.SetSpecs([]ServiceSpec{spec}) })
+		w.connect(n)
+		if got := w.fields(); got != "Identity:string:mandatory; Passphrase:passphrase:mandatory" {
+			t.Errorf("asked for %s", got)
+		}
+		w.say(Input{Credentials: Credentials{Identity: "alice", Passphrase: "wonderland"}}, nil)
+		w.bind("wlan0", lease("10.0.0.2/24", "10.0.0.1"))
+		id = n.service.ID()
+	})
+	if saved := store.services[id]; saved.Identity != "alice" || saved.Passphrase != "wonderland" {
+		t.Fatalf("saved %q and %q", saved.Identity, saved.Passphrase.Reveal())
+	}
+	inWorldWith(t, defaults(), store, func(w *world) {
+		w.do(func() { w.m.SetSpecs([]ServiceSpec{spec}) })
+		a := w.radio()
+		n := a.hear("work", SecurityEAP)
+		if got := fmt.Sprint(a.joined); got != "[work alice wonderland]" {
+			t.Errorf("the next time: attempts %s, %s", got, n.service.Why())
+		}
+	})
 }
 
 // A question is withdrawn with the network it is about, and by Disconnect.
@@ -370,6 +437,11 @@ func TestHiddenNetwork(t *testing.T) {
 			t.Errorf("scanned for %v, then for %v", a.scanned, w.m.HiddenSSIDs())
 		}
 
+		w.do(func() {
+			if err := hidden.service.Remove(); !errors.Is(err, ErrNotSupported) {
+				t.Errorf("removing what stands for all of them: %v", err)
+			}
+		})
 		result = w.connect(hidden)
 		w.say(Input{SSID: "attic", Credentials: Credentials{Passphrase: "up there"}}, nil)
 		w.sleep(foundWithin)
@@ -391,7 +463,7 @@ func TestProvisionedWireless(t *testing.T) {
 	inWorld(t, defaults(), func(w *world) {
 		w.do(func() {
 			w.m.SetSpecs([]ServiceSpec{
-				{File: "f", Entry: "a", Type: Wifi, Wifi: &WifiSpec{SSID: []byte("home"), Security: "psk", Passphrase: "by file"}},
+				{File: "f", Entry: "a", Type: Wifi, Wifi: &WifiSpec{SSID: []byte("home"), Security: "psk", Passphrase: "from the file"}},
 				{File: "f", Entry: "b", Type: Wifi, Wifi: &WifiSpec{SSID: []byte("lair"), Security: "none", Hidden: true}},
 			})
 		})
@@ -399,7 +471,7 @@ func TestProvisionedWireless(t *testing.T) {
 		a.hear("home", SecurityNone) // another one of that name
 		n := a.hear("home", SecurityPSK)
 		w.bind("wlan0", lease("10.0.0.2/24", "10.0.0.1"))
-		if !n.service.Immutable() || fmt.Sprint(a.joined) != "[home by file]" {
+		if !n.service.Immutable() || fmt.Sprint(a.joined) != "[home from the file]" {
 			t.Errorf("immutable %t, attempts %v", n.service.Immutable(), a.joined)
 		}
 		if saved := w.store.services[n.service.ID()]; saved.Passphrase != "" {
@@ -407,6 +479,48 @@ func TestProvisionedWireless(t *testing.T) {
 		}
 		if fmt.Sprint(w.m.HiddenSSIDs()) != "[lair]" {
 			t.Errorf("asks for %v", w.m.HiddenSSIDs())
+		}
+	})
+}
+
+// A passphrase that a file changes serves at once: the network is joined anew, and
+// does not wait for its turn when the old one was wrong. With the file goes the way in.
+func TestProvisionedAnew(t *testing.T) {
+	provision := func(w *world, passphrase logx.Secret) {
+		w.do(func() {
+			w.m.SetSpecs([]ServiceSpec{{File: "f", Entry: "a", Type: Wifi,
+				Wifi: &WifiSpec{SSID: []byte("home"), Security: "psk", Passphrase: passphrase}}})
+		})
+	}
+	inWorld(t, defaults(), func(w *world) {
+		a := w.radio()
+		a.outcome = func(string, Credentials) error { return ErrRejected }
+		n := a.hear("home", SecurityPSK)
+		s := n.service
+		provision(w, "tiny")
+		if len(a.joined) != 0 || s.Why() != "a passphrase" {
+			t.Errorf("attempts %v with what cannot be one; waits for %s", a.joined, s.Why())
+		}
+		provision(w, "out of date")
+		w.sleep(2 * time.Hour)
+		attempts := len(a.joined)
+		a.outcome = func(string, Credentials) error { return nil }
+		provision(w, "the right one")
+		if len(a.joined) != attempts+1 {
+			t.Fatalf("%d attempts at once, %s", len(a.joined)-attempts, s.Why())
+		}
+		w.bind("wlan0", lease("10.0.0.2/24", "10.0.0.1"))
+		provision(w, "the next one")
+		if last := a.joined[len(a.joined)-1]; last != "home the next one" {
+			t.Fatalf("state %s after %s", s.State(), last)
+		}
+		w.bind("wlan0", lease("10.0.0.2/24", "10.0.0.1"))
+		attempts = len(a.joined)
+		provision(w, "the next one")
+		w.do(func() { w.m.SetSpecs(nil) })
+		w.sleep(time.Hour)
+		if _, stored := w.store.services[s.ID()]; stored || s.State() != Idle || s.Favorite() || s.Immutable() || len(a.joined) != attempts {
+			t.Errorf("without the file: %s, favorite %t, immutable %t, attempts %v", s.State(), s.Favorite(), s.Immutable(), a.joined[attempts:])
 		}
 	})
 }
@@ -458,12 +572,12 @@ func TestCheckPassphrase(t *testing.T) {
 		{SecurityNone, []string{""}, nil},
 	} {
 		for _, p := range c.good {
-			if err := checkPassphrase(c.security, logx.Secret(p)); err != nil {
+			if err := CheckPassphrase(c.security, logx.Secret(p)); err != nil {
 				t.Errorf("%s refuses %q", c.security, p)
 			}
 		}
 		for _, p := range c.bad {
-			if err := checkPassphrase(c.security, logx.Secret(p)); err == nil {
+			if err := CheckPassphrase(c.security, logx.Secret(p)); err == nil {
 				t.Errorf("%s takes %q", c.security, p)
 			}
 		}

@@ -205,8 +205,8 @@ func TestSecurity(t *testing.T) {
 		problems int
 	}{
 		"": {"none", 0}, "Security=none": {"none", 0}, "Security=open": {"none", 0}, "Security=psk": {"none", 1},
-		"Passphrase=x": {"psk", 0}, "Passphrase=x\nSecurity=wep": {"wep", 0}, "Passphrase=x\nSecurity=psk": {"psk", 0},
-		"Passphrase=x\nSecurity=none": {"psk", 1}, "EAP=peap": {"ieee8021x", 0}, "EAP=peap\nSecurity=8021x": {"ieee8021x", 0},
+		"Passphrase=12345678": {"psk", 0}, "Passphrase=12345\nSecurity=wep": {"wep", 0}, "Passphrase=12345678\nSecurity=psk": {"psk", 0},
+		"Passphrase=12345678\nSecurity=none": {"psk", 1}, "Passphrase=short": {"psk", 1}, "Passphrase=12345678\nSecurity=wep": {"wep", 1}, "EAP=PEAP": {"ieee8021x", 0}, "EAP=peap\nSecurity=8021x": {"ieee8021x", 0},
 		"EAP=peap\nPassphrase=x\nSecurity=psk": {"ieee8021x", 1},
 	} {
 		specs, problems := Parse("x", []byte("[service_a]\nType=wifi\nName=n\n"+text+"\n"))

@@ -208,13 +208,14 @@ func maskBits(s string) (int, bool) {
 
 // wifi reads what says which wireless network and how to join it.
 func (g *groupReader) wifi() *core.WifiSpec {
+	security := g.security()
 	return &core.WifiSpec{
 		SSID:                     g.ssid(),
 		Hidden:                   g.flag("Hidden"),
 		Address:                  g.addressPolicy(),
-		Security:                 g.security(),
-		Passphrase:               logx.Secret(g.verbatim("Passphrase")),
-		EAP:                      g.text("EAP"),
+		Security:                 security,
+		Passphrase:               g.passphrase(core.Security(security)),
+		EAP:                      strings.ToLower(g.text("EAP")),
 		CACertFile:               g.text("CACertFile"),
 		ClientCertFile:           g.text("ClientCertFile"),
 		PrivateKeyFile:           g.text("PrivateKeyFile"),
@@ -228,6 +229,18 @@ func (g *groupReader) wifi() *core.WifiSpec {
 		DomainMatch:              g.text("DomainMatch"),
 		Phase2:                   g.text("Phase2"),
 	}
+}
+
+// passphrase is what lets machines in, "" for what no network of that security
+// takes: then the user is asked.
+func (g *groupReader) passphrase(security core.Security) logx.Secret {
+	const key = "Passphrase"
+	p := logx.Secret(g.verbatim(key))
+	if err := core.CheckPassphrase(security, p); err != nil && g.has(key) {
+		g.wrong(key, "%v", err)
+		return ""
+	}
+	return p
 }
 
 // addressPolicy is which hardware address the network gets to see. One that cannot

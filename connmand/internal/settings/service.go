@@ -15,7 +15,7 @@ import (
 // serviceKeys are a service's keys in the order of the C implementation, those
 // included that are only kept.
 var serviceKeys = []string{
-	"Name", "SplitRouting", "SSID", "Frequency", "Favorite", "AutoConnect", "Modified", "Passphrase",
+	"Name", "SplitRouting", "SSID", "Frequency", "Favorite", "AutoConnect", "Modified", "Identity", "Passphrase",
 	"IPv4.method", "IPv4.DHCP.LastAddress", "IPv4.netmask_prefixlen", "IPv4.local_address",
 	"IPv4.peer_address", "IPv4.broadcast_address", "IPv4.gateway",
 	"IPv6.method", "IPv6.privacy", "IPv6.DHCP.LastAddress", "IPv6.DHCP.LastPrefixes",
@@ -80,6 +80,7 @@ func (s *Store) readService(path, id string, data []byte) (core.ServiceSettings,
 		Hidden:       r.bool("Hidden"),
 		Frequency:    r.number("Frequency", 0, maxFreq),
 		Address:      core.AddressPolicy(r.choice("MACAddressPolicy", string(core.AddressPermanent), string(core.AddressStable), string(core.AddressRandom))),
+		Identity:     r.text("Identity"),
 		Passphrase:   logx.Secret(unescapeC(r.text("Passphrase"))),
 		ConfigFile:   r.text("Config.file"),
 		ConfigEntry:  strings.TrimPrefix(r.text("Config.ident"), entryPrefix),
@@ -144,6 +145,7 @@ func writeService(file *keyfile.File, id string, s core.ServiceSettings) {
 	} else {
 		file.Remove(id, "Hidden")
 	}
+	setText(file, id, "Identity", s.Identity)
 	setText(file, id, "Passphrase", escapeC(s.Passphrase.Reveal()))
 	setText(file, id, "Config.file", s.ConfigFile)
 	entry := s.ConfigEntry

@@ -21,11 +21,11 @@ func TestWirelessSettings(t *testing.T) {
 	s, _, out := open(t, dir)
 	for _, passphrase := range []logx.Secret{`with "quotes" and \`, " leading and trailing ", "tab\tand \x7f", "ümläut", "semi;colon#hash"} {
 		saved := core.ServiceSettings{Name: "lab", Favorite: true, SSID: "l\x00b\xff", Hidden: true, Passphrase: passphrase,
-			Frequency: 5180, Address: core.AddressStable}
+			Frequency: 5180, Address: core.AddressStable, Identity: "alice@work \\"}
 		s.SaveService(id, saved)
 		s.Flush()
 		got, found := load(t, s, id)
-		if !found || got.Passphrase != passphrase || got.SSID != saved.SSID || !got.Hidden || got.Frequency != 5180 || got.Address != core.AddressStable {
+		if !found || got.Passphrase != passphrase || got.SSID != saved.SSID || !got.Hidden || got.Frequency != 5180 || got.Identity != saved.Identity || got.Address != core.AddressStable {
 			t.Errorf("%q comes back as %q, of %q, hidden %t", passphrase.Reveal(), got.Passphrase.Reveal(), got.SSID, got.Hidden)
 		}
 	}
