@@ -6,9 +6,9 @@ import "testing"
 // connects beside a cable, and which of the two gets the default route.
 func TestPreferredAndAlwaysConnected(t *testing.T) {
 	for name, tt := range map[string]struct {
-		adjust   func(*Config)
-		wifi     State // of the wireless service once a lease was offered
-		wire     State
+		adjust  func(*Config)
+		wifi    State // of the wireless service once a lease was offered
+		wire    State
 		carrier string
 	}{
 		"nothing said":      {func(*Config) {}, Idle, Online, "eth0"},
