@@ -16,12 +16,11 @@ var debugSwitches = []struct {
 	variable string
 	packages []string
 }{
-	{"CONNMAN_DHCP_DEBUG", []string{"connmand/internal/dhcp4", "connmand/internal/dhcpd", "connmand/internal/acd", "connmand/internal/ipv4ll"}},
+	{"CONNMAN_DHCP_DEBUG", []string{"connmand/internal/dhcp4", "connmand/internal/acd", "connmand/internal/ipv4ll"}},
 	{"CONNMAN_DHCPV6_DEBUG", []string{"connmand/internal/dhcp6", "connmand/internal/ndisc"}},
-	{"CONNMAN_IPTABLES_DEBUG", []string{"connmand/internal/firewall"}},
-	{"CONNMAN_RESOLV_DEBUG", []string{"connmand/internal/dnsproxy", "connmand/internal/resolver"}},
+	{"CONNMAN_RESOLV_DEBUG", []string{"connmand/internal/dnsproxy", "connmand/internal/dnstls", "connmand/internal/resolver", "connmand/internal/resolved"}},
 	{"CONNMAN_SUPPLICANT_DEBUG", []string{"connmand/internal/tech/wifi"}},
-	{"CONNMAN_WEB_DEBUG", []string{"connmand/internal/online", "connmand/internal/wispr", "connmand/internal/wpad"}},
+	{"CONNMAN_WEB_DEBUG", []string{"connmand/internal/online"}},
 }
 
 // Filter chooses source files whose debug messages are wanted. The zero value

@@ -110,6 +110,17 @@ func TestFilterFromEnvironment(t *testing.T) {
 	}
 }
 
+// TestSwitchesChooseSources keeps the variables from choosing what there is not.
+func TestSwitchesChooseSources(t *testing.T) {
+	for _, s := range debugSwitches {
+		for _, p := range s.packages {
+			if _, err := os.Stat(filepath.Join("../..", p, "doc.go")); err != nil {
+				t.Errorf("%s: %v", s.variable, err)
+			}
+		}
+	}
+}
+
 func TestLines(t *testing.T) {
 	var out bytes.Buffer
 	log := slog.New(newHandler(Filter{}, &lines{out: &out, program: "connmand"}))
