@@ -137,13 +137,21 @@ func (d *daemon) build(o options, cfg config.Config) error {
 		return err
 	}
 	d.runKernel(netlink)
+	d.startBearers(o, cfg, conn, secret)
+	d.watchClock()
+	return nil
+}
+
+// startBearers starts what brings devices and networks, as far as the command
+// line lets it.
+func (d *daemon) startBearers(o options, cfg config.Config, conn *bus.Conn, secret func() opaque.Key) {
 	filter := d.filter(o, cfg)
 	if o.uses("ethernet") {
-		ethernet.Start(d.core, links, filter, log)
+		ethernet.Start(d.core, d.links, filter, d.log)
 	}
 	if o.uses("wifi") {
 		bearer := wifi.Start(wifi.Config{
-			Manager: d.core, Loop: d.loop, Log: log, Bus: conn, Links: links, Passes: filter.Passes,
+			Manager: d.core, Loop: d.loop, Log: d.log, Bus: conn, Links: d.links, Passes: filter.Passes,
 			Driver: o.wifiDrivers, BackgroundScan: cfg.BackgroundScanning, Roaming: cfg.Roaming,
 			StableAddress: func(ssid, adapter string) string { return secret().HardwareAddr(ssid, adapter) },
 			RandomAddress: opaque.RandomHardwareAddr,
@@ -154,11 +162,9 @@ func (d *daemon) build(o options, cfg config.Config) error {
 	}
 	if o.uses("vpn") {
 		d.vpns = func() {
-			vpn.Start(vpn.Config{Manager: d.core, Loop: d.loop, Log: log, Bus: conn, Links: links})
+			vpn.Start(vpn.Config{Manager: d.core, Loop: d.loop, Log: d.log, Bus: conn, Links: d.links})
 		}
 	}
-	d.watchClock()
-	return nil
 }
 
 // begin goes to work, as the name is ours.
