@@ -151,7 +151,7 @@ func (n *network) Connect(c core.Credentials, done func(error)) {
 		case c.WPS:
 			t.setUp(c)
 		default:
-			t.approach(c)
+			t.unlock(c, t.approach)
 		}
 	})
 }
