@@ -58,8 +58,6 @@ var (
 	ErrNoReply = &Error{"org.freedesktop.DBus.Error.NoReply", "No reply within the time allowed"}
 	// ErrServiceUnknown says that nobody owns the name that was called.
 	ErrServiceUnknown = &Error{"org.freedesktop.DBus.Error.ServiceUnknown", "Nobody owns the name"}
-	// ErrUnknownMethod says that the called object has no such method.
-	ErrUnknownMethod = &Error{"org.freedesktop.DBus.Error.UnknownMethod", "Unknown method"}
 	// ErrDisconnected ends calls under way when the bus goes away.
 	ErrDisconnected = errors.New("the connection to the bus is gone")
 )

@@ -299,11 +299,6 @@ func (f *File) Remove(group, key string) {
 	})
 }
 
-// RemoveGroup takes a group out with all that is in it, comments included.
-func (f *File) RemoveGroup(group string) {
-	f.lines = slices.DeleteFunc(f.lines, func(l line) bool { return l.group == group && group != "" })
-}
-
 // ending is the line ending of raw as parseLine saw it.
 func ending(raw string) string {
 	switch {

@@ -223,8 +223,7 @@ func TestEditInPlace(t *testing.T) {
 		{"new key at the end", func(f *File) { f.SetInt("a", "m", 1) }, text + "\nm=1\n"},
 		{"new group", func(f *File) { f.SetInt("c", "m", 1) }, text + "\n\n[c]\nm=1\n"},
 		{"remove", func(f *File) { f.Remove("b", "x") }, strings.Replace(text, "x=1\nx=2\n", "", 1)},
-		{"remove group", func(f *File) { f.RemoveGroup("a") }, "# top\n\n[b]\nx=1\nx=2\n"},
-		{"remove what is not there", func(f *File) { f.Remove("z", "x"); f.RemoveGroup("z") }, text},
+		{"remove what is not there", func(f *File) { f.Remove("z", "x") }, text},
 	}
 	for _, tt := range tests {
 		f, problems := Parse([]byte(text), Semicolon)

@@ -14,7 +14,6 @@ const Protocol = 67
 
 // Protocols of other owners, from linux/rtnetlink.h.
 const (
-	ProtocolKernel   = 2
 	ProtocolBoot     = 3 // made without naming an owner
 	ProtocolStatic   = 4
 	ProtocolRA       = 9
