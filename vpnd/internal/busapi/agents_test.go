@@ -203,20 +203,27 @@ func unregister(w *world, agent *dbus.Conn) {
 	}
 }
 
+// Who connects is told of a failure by its agent, and has another try if it wants.
 func TestReportError(t *testing.T) {
-	for name, retry := range map[string]bool{"net.connman.vpn.Agent.Error.Retry": true, "some.Error": false} {
+	for name, again := range map[string]bool{"net.connman.vpn.Agent.Error.Retry": true, "some.Error": false} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
-			a := &agent{err: dbus.NewError(name, nil)}
-			w.register(a)
-			attempt := w.connecting("")
-			done := make(chan bool, 1)
-			bustest.Do(w.loop, func() { attempt.Ask.Retry("no route", func(again bool) { done <- again }) })
-			if got := wait(t, done); got != retry {
-				t.Errorf("retry is %v", got)
+			other, mine := &agent{}, &agent{err: dbus.NewError(name, nil)}
+			w.register(other)
+			sender := w.register(mine).Names()[0]
+			w.create()
+			connected := w.client.Object(testName, path).Go(connectionIface+"Connect2", 0, make(chan *dbus.Call, 1), sender).Done
+			first := w.attempt()
+			bustest.Do(w.loop, func() { first.report(core.Ended{Cause: core.ConnectFailed, Err: errors.New("no route")}) })
+			if got := wait(t, mine.wrong); got != "connect-failed" || len(other.wrong) > 0 {
+				t.Errorf("the agent hears %q, the other %d times", got, len(other.wrong))
 			}
-			if got := wait(t, a.wrong); got != "no route" {
-				t.Errorf("the agent hears %q", got)
+			if again {
+				second := w.attempt()
+				bustest.Do(w.loop, func() { second.report(up) })
+			}
+			if err := wait(t, connected).Err; (err == nil) != again {
+				t.Errorf("Connect2: %v", err)
 			}
 		})
 	}

@@ -70,6 +70,11 @@ func (g *agents) ask(sender string, r *request) (cancel func()) {
 		})
 		return func() { canceled = true }
 	}
+	return a.ask(r)
+}
+
+// ask is agents.ask for one that is there.
+func (a *agent) ask(r *request) (cancel func()) {
 	a.queue = append(a.queue, r)
 	a.next()
 	return func() { a.drop(r) }

@@ -29,15 +29,12 @@ const (
 )
 
 // asker is what an attempt asks the user with.
-type asker struct {
-	a      *attempt
-	sender string
-}
+type asker struct{ a *attempt }
 
 // Ask implements Asker.
 func (s *asker) Ask(q Question, done func(Answer, error)) (cancel func()) {
 	m, c := s.a.c.m, s.a.c
-	return m.agents.ask(s.sender, &request{
+	return m.agents.ask(s.a.sender, &request{
 		send: func(id AgentID, over func()) func() {
 			return m.ports.Agents.RequestInput(id, c.id, c.fields(q), m.cfg.InputRequestTimeout, func(answer Answer, err error) {
 				over()
@@ -54,18 +51,18 @@ func (s *asker) Ask(q Question, done func(Answer, error)) (cancel func()) {
 	})
 }
 
-// Retry implements Asker.
-func (s *asker) Retry(reason string, done func(bool)) (cancel func()) {
-	m, c := s.a.c.m, s.a.c
-	return m.agents.ask(s.sender, &request{
+// failed has an agent say that it failed, and hears whether to try again.
+func (a *attempt) failed(word string, done func(again bool)) *request {
+	m, c := a.c.m, a.c
+	return &request{
 		send: func(id AgentID, over func()) func() {
-			return m.ports.Agents.ReportError(id, c.id, reason, m.cfg.InputRequestTimeout, func(retry bool) {
+			return m.ports.Agents.ReportError(id, c.id, word, m.cfg.InputRequestTimeout, func(again bool) {
 				over()
-				done(retry)
+				done(again)
 			})
 		},
 		lost: func() { done(false) },
-	})
+	}
 }
 
 // fields are all that the agent is told and asked, in the order in which agents

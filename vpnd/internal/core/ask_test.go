@@ -212,18 +212,9 @@ func TestOneAtATime(t *testing.T) {
 		if w.agents.canceled != 1 || len(w.agents.asked) != 2 {
 			t.Errorf("canceled %d, asked %q", w.agents.canceled, w.agents.asked)
 		}
-		var again *bool
-		w.do(func() { two.req.Ask.Retry("wrong", func(retry bool) { again = &retry }) })
 		w.do(func() { w.agents.open[1](Answer{"Username": "u", "Password": "p"}, nil) })
 		if third.err != nil || third.times != 1 {
 			t.Errorf("%d answers, %v", third.times, third.err)
-		}
-		if w.agents.asked[2] != ":1.1 two_test: wrong" {
-			t.Errorf("asked %q", w.agents.asked)
-		}
-		w.do(func() { w.agents.open[2](nil, nil) })
-		if again == nil || !*again {
-			t.Error("the user wants another try, and the provider doesn't hear of it")
 		}
 		if first.times+second.times != 0 {
 			t.Error("canceled questions are answered")

@@ -3,6 +3,8 @@ package core
 import (
 	"errors"
 	"fmt"
+	"slices"
+	"strconv"
 	"time"
 
 	"net.connman/pkg/logx"
@@ -11,10 +13,14 @@ import (
 // attempt is a tunnel from Connect to Ended.
 type attempt struct {
 	c       *Connection
+	sender  string  // who connects
 	running Attempt // nil until the provider has returned it
 	// answer tells whoever connects what became of it, once; nil when it did.
 	answer   func(error)
 	stopping bool
+	// withdraw takes the report of the failure back; nil unless it has ended and
+	// the user is to say whether to try again.
+	withdraw func()
 	// learnt are the answers that the user wants saved once they have served.
 	learnt map[string]logx.Secret
 }
@@ -30,15 +36,20 @@ func (c *Connection) Connect(sender string, done func(error)) {
 		done(err)
 		return
 	}
-	c.m.log.Info("connecting", "id", c.id, "type", c.typ)
-	a := &attempt{c: c, answer: done}
-	c.attempt = a
 	c.setState(Configuration, "told to connect")
+	c.try(sender, done)
+}
+
+// try makes an attempt, in state Configuration.
+func (c *Connection) try(sender string, done func(error)) {
+	c.m.log.Info("connecting", "id", c.id, "type", c.typ)
+	a := &attempt{c: c, sender: sender, answer: done}
+	c.attempt = a
 	a.running = c.kind.provider.Connect(Request{
 		ID:       c.id,
 		Settings: c.settings(),
 		Refused:  c.countRefused(),
-		Ask:      &asker{a: a, sender: sender},
+		Ask:      &asker{a},
 	}, a.report)
 }
 
@@ -51,6 +62,11 @@ func (c *Connection) mayConnect() error {
 	case c.state == Ready:
 		return ErrAlreadyConnected
 	}
+	return c.mayTry()
+}
+
+// mayTry says what the machine or the settings lack.
+func (c *Connection) mayTry() error {
 	if err := c.kind.provider.Missing(); err != nil {
 		return fmt.Errorf("%w: %w", ErrNotSupported, err)
 	}
@@ -72,7 +88,11 @@ func (c *Connection) end(why string) {
 	a.stopping = true
 	c.setState(Disconnecting, why)
 	a.finish(ErrAborted)
-	if a.running != nil {
+	switch {
+	case a.withdraw != nil:
+		a.withdraw()
+		a.conclude(Ended{})
+	case a.running != nil:
 		a.running.Stop()
 	}
 }
@@ -89,7 +109,7 @@ func (a *attempt) finish(err error) {
 
 // report hears what becomes of the tunnel, up to Ended.
 func (a *attempt) report(e Event) {
-	if a.c.attempt != a {
+	if a.c.attempt != a || a.withdraw != nil {
 		return
 	}
 	switch e := e.(type) {
@@ -144,19 +164,59 @@ func (a *attempt) remember() {
 
 func (a *attempt) ended(e Ended) {
 	c := a.c
+	c.setTunnel(nil, -1)
+	if a.stopping {
+		c.m.log.Info("disconnected", "id", c.id)
+	} else {
+		c.m.log.Warn("VPN ended", "id", c.id, "err", a.outcome(e))
+	}
+	c.count(e.Cause)
+	if !a.tell(e) {
+		a.conclude(e)
+	}
+}
+
+// failures are the words for why a tunnel could not be made, as users of
+// connmand's services know them.
+var failures = map[Cause]string{ConnectFailed: "connect-failed", LoginFailed: "login-failed", AuthFailed: "auth-failed"}
+
+// tell has the agent of whoever connects, if it has one, tell the user that it
+// failed, and tries again if he wants that. It does not if the user has stopped
+// it, or has let a question pass.
+func (a *attempt) tell(e Ended) (told bool) {
+	agent, word := a.c.m.agents.of(a.sender), failures[e.Cause]
+	unasked := slices.ContainsFunc([]error{ErrCanceled, ErrTimeout, ErrNoAgent}, func(why error) bool { return errors.Is(e.Err, why) })
+	if a.answer == nil || a.stopping || agent == nil || word == "" || unasked {
+		return false
+	}
+	a.withdraw = agent.ask(a.failed(word, func(again bool) {
+		if !again || !a.again() {
+			a.conclude(e)
+		}
+	}))
+	return true
+}
+
+// again replaces the attempt by another one, if that can be made.
+func (a *attempt) again() bool {
+	if a.c.mayTry() != nil {
+		return false
+	}
+	answer := a.answer
+	a.answer = nil
+	a.c.try(a.sender, answer)
+	return true
+}
+
+// conclude is the end: nothing is left, nobody is asked any more.
+func (a *attempt) conclude(e Ended) {
+	c := a.c
 	if c.m.ending[c.id] == a {
 		delete(c.m.ending, c.id)
 	}
 	was := c.state
 	c.attempt = nil
-	c.setTunnel(nil, -1)
 	err := a.outcome(e)
-	if a.stopping {
-		c.m.log.Info("disconnected", "id", c.id)
-	} else {
-		c.m.log.Warn("VPN ended", "id", c.id, "err", err)
-	}
-	c.count(e.Cause)
 	switch refused := e.Cause == AuthFailed || e.Cause == LoginFailed; {
 	case a.stopping, e.Cause == Stopped, errors.Is(err, ErrCanceled):
 		c.setState(Idle, "it ended")
@@ -213,7 +273,7 @@ func (c *Connection) count(cause Cause) {
 func (c *Connection) countRefused() int {
 	limit := defaultAuthErrorLimit(c.typ)
 	if text := c.text[PropAuthErrorLimit]; text != "" {
-		_, _ = fmt.Sscan(text, &limit) // was checked
+		limit, _ = strconv.Atoi(text) // was checked
 	}
 	if !c.lastUp.IsZero() && c.m.loop.Now().Sub(c.lastUp) <= okTime && c.refused <= limit {
 		return 0

@@ -226,6 +226,7 @@ func TestAuthErrorLimit(t *testing.T) {
 		"never connected":  {"", false, 0, []int{0, 1, 2, 3}},
 		"default":          {"", true, 0, []int{0, 0, 2, 3}},
 		"more":             {"2", true, 0, []int{0, 0, 0, 3}},
+		"leading zero":     {"010", true, 0, []int{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 11}},
 		"none":             {"0", true, 0, []int{0, 1, 2, 3}},
 		"success long ago": {"2", true, time.Hour + time.Second, []int{0, 1, 2, 3}},
 	} {
@@ -270,6 +271,110 @@ func TestTooManyServerRoutes(t *testing.T) {
 		w.do(func() { w.provider.last().report(Up{up}) })
 		if n := len(c.Tunnel().Routes); n != MaxRoutes {
 			t.Errorf("%d routes", n)
+		}
+	})
+}
+
+// The agent of who connects is told why it failed, and whoever connects waits for
+// what the user makes of it.
+func TestTriesAgain(t *testing.T) {
+	run(t, nil, func(w *world) {
+		c := w.create(Description{})
+		w.do(func() {
+			for _, owner := range []string{":1.1", ":1.9"} { // world.connect is :1.9
+				_ = w.m.RegisterAgent(AgentID{owner, "/a"})
+			}
+		})
+		reply := w.connect(c)
+		for _, cause := range []Cause{ConnectFailed, LoginFailed, AuthFailed} {
+			attempt := w.provider.last()
+			w.do(func() { attempt.report(Ended{cause, errors.New("no")}) })
+			w.do(func() { attempt.report(Up{tunnel}) }) // nobody listens any more
+			w.connect(c).is(t, ErrInProgress)
+			w.do(func() { w.agents.open[len(w.agents.open)-1](nil, nil) })
+			if w.provider.last() == attempt {
+				t.Error("no other attempt behind", cause)
+			}
+		}
+		want := []string{":1.9 vpn_test: connect-failed", ":1.9 vpn_test: login-failed", ":1.9 vpn_test: auth-failed"}
+		if !slices.Equal(w.agents.asked, want) {
+			t.Errorf("told %q, want %q", w.agents.asked, want)
+		}
+		if n := w.provider.last().req.Refused; n != 2 {
+			t.Errorf("%d refusals are counted", n)
+		}
+		w.expect("configuration")
+		if reply.times != 0 {
+			t.Error("Connect is answered while it is tried again:", reply.err)
+		}
+		w.do(func() { w.provider.last().report(Up{tunnel}) })
+		reply.is(t, nil)
+		w.expect(news...)
+		w.do(func() { w.provider.last().report(Ended{ConnectFailed, errors.New("lost")}) })
+		if len(w.agents.asked) != len(want) {
+			t.Error("a tunnel that was up is a matter of whoever wants it up")
+		}
+	})
+}
+
+// How the wait for the user ends.
+func TestTriesNoMore(t *testing.T) {
+	no := errors.New("no")
+	for name, tt := range map[string]struct {
+		then   func(w *world, c *Connection)
+		want   error
+		states []string
+	}{
+		"user":    {func(w *world, _ *Connection) { w.agents.open[0](nil, ErrCanceled) }, no, []string{"configuration", "failure"}},
+		"agent":   {func(w *world, _ *Connection) { _ = w.m.UnregisterAgent(":1.9") }, no, []string{"configuration", "failure"}},
+		"caller":  {func(_ *world, c *Connection) { c.Disconnect() }, ErrAborted, []string{"configuration", "disconnect", "idle"}},
+		"removed": {func(w *world, c *Connection) { _ = w.m.Remove(c.id) }, ErrAborted, []string{"configuration", "removed vpn_test", "disconnect", "idle"}},
+		"lacking": {func(w *world, _ *Connection) { w.provider.missing = no; w.agents.open[0](nil, nil) }, no, []string{"configuration", "failure"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			run(t, nil, func(w *world) {
+				w.do(func() { _ = w.m.RegisterAgent(AgentID{":1.9", "/a"}) })
+				c := w.create(Description{})
+				reply := w.connect(c)
+				w.do(func() { w.provider.last().report(Ended{ConnectFailed, no}) })
+				w.do(func() { tt.then(w, c) })
+				reply.is(t, tt.want)
+				w.expect(tt.states...)
+				if len(w.provider.attempts) != 1 || len(w.m.ending) > 0 {
+					t.Errorf("%d attempts, %d that end", len(w.provider.attempts), len(w.m.ending))
+				}
+				w.provider.missing = nil
+				if name != "removed" {
+					w.connect(c)
+					w.expect("configuration")
+				}
+			})
+		})
+	}
+}
+
+// Nobody is told of what he did himself, or does not know of.
+func TestFailsWithoutAWord(t *testing.T) {
+	for name, ended := range map[string]Ended{
+		"canceled": {LoginFailed, ErrCanceled}, "no answer": {LoginFailed, ErrTimeout}, "closed": {Stopped, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			run(t, nil, func(w *world) {
+				w.do(func() { _ = w.m.RegisterAgent(AgentID{":1.9", "/a"}) })
+				reply := w.connect(w.create(Description{}))
+				w.do(func() { w.provider.last().report(ended) })
+				if reply.times != 1 || len(w.agents.asked) > 0 {
+					t.Errorf("%d answers, told %q", reply.times, w.agents.asked)
+				}
+			})
+		})
+	}
+	run(t, nil, func(w *world) { // another program's agent
+		w.do(func() { _ = w.m.RegisterAgent(AgentID{":1.1", "/a"}) })
+		reply := w.connect(w.create(Description{}))
+		w.do(func() { w.provider.last().report(Ended{AuthFailed, errors.New("no")}) })
+		if reply.times != 1 || len(w.agents.asked) > 0 {
+			t.Errorf("%d answers, told %q", reply.times, w.agents.asked)
 		}
 	})
 }

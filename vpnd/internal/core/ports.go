@@ -58,7 +58,8 @@ type AgentCaller interface {
 	// RequestInput asks for fields, for the connection called id. The error is
 	// ErrCanceled, ErrTimeout, ErrAnswer, or ErrNoAgent when the agent failed.
 	RequestInput(a AgentID, id string, fields []Field, timeout time.Duration, done func(Answer, error)) (cancel func())
-	// ReportError tells what went wrong with the connection called id; retry is
+	// ReportError tells what went wrong with the connection called id, in one of
+	// the words that connmand has for services, such as "connect-failed"; retry is
 	// the user's wish to try again.
 	ReportError(a AgentID, id, reason string, timeout time.Duration, done func(retry bool)) (cancel func())
 	// Release tells the agent that it is no longer registered.

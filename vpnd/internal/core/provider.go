@@ -137,9 +137,6 @@ type Asker interface {
 	// Ask has an agent ask the user. The error is ErrNoAgent, ErrCanceled or
 	// ErrTimeout. After cancel, done is not called.
 	Ask(q Question, done func(Answer, error)) (cancel func())
-	// Retry tells the user, by the agent, that it failed, and asks whether to try
-	// again at once.
-	Retry(reason string, done func(retry bool)) (cancel func())
 }
 
 // Question is what a provider needs to know of the user. The connection's name
