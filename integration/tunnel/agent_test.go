@@ -3,6 +3,7 @@
 package tunnel
 
 import (
+	"strings"
 	"sync"
 
 	"github.com/godbus/dbus/v5"
@@ -16,7 +17,9 @@ type agent struct {
 	answers []map[string]string // one for each question; the last one stays
 	asked   []map[string]map[string]dbus.Variant
 	errors  []string
+	retries int           // how often the user wants to try again
 	busy    chan struct{} // questions wait until it is closed
+	said    []string      // the secrets that were ever told
 }
 
 func newAgent(w *world) *agent {
@@ -61,6 +64,33 @@ func (a *agent) questions() []map[string]map[string]dbus.Variant {
 	return a.asked
 }
 
+// retry has the user try again so often when something went wrong.
+func (a *agent) retry(times int) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.retries = times
+}
+
+// reported is what went wrong since will.
+func (a *agent) reported() []string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.errors
+}
+
+// secrets are all that were told, but for those so short that they could be part
+// of anything.
+func (a *agent) secrets() (long []string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, s := range a.said {
+		if len(s) >= 6 {
+			long = append(long, s)
+		}
+	}
+	return long
+}
+
 // RequestInput is net.connman.vpn.Agent's.
 func (a *agent) RequestInput(_ dbus.ObjectPath, fields map[string]dbus.Variant) (map[string]dbus.Variant, *dbus.Error) {
 	a.mu.Lock()
@@ -85,6 +115,9 @@ func (a *agent) RequestInput(_ dbus.ObjectPath, fields map[string]dbus.Variant) 
 		} else {
 			answer[key] = dbus.MakeVariant(value)
 		}
+		if strings.HasSuffix(key, "assword") || strings.HasSuffix(key, "Secret") || strings.HasSuffix(key, "Response") {
+			a.said = append(a.said, value)
+		}
 	}
 	if len(a.answers) > 1 {
 		a.answers = a.answers[1:]
@@ -92,11 +125,15 @@ func (a *agent) RequestInput(_ dbus.ObjectPath, fields map[string]dbus.Variant) 
 	return answer, nil
 }
 
-// ReportError is net.connman.vpn.Agent's: the user does not want to try again.
+// ReportError is net.connman.vpn.Agent's.
 func (a *agent) ReportError(_ dbus.ObjectPath, reason string) *dbus.Error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.errors = append(a.errors, reason)
+	if a.retries > 0 {
+		a.retries--
+		return dbus.NewError(vpnName+".Agent.Error.Retry", nil)
+	}
 	return nil
 }
 

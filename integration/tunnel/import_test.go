@@ -54,7 +54,7 @@ func TestImportOpenVPN(t *testing.T) {
 		t.Error("the profile's script was run")
 	}
 	must(t, w.call(path, "Connection.Disconnect").Err)
-	w.leavesNothing(openvpnPrograms...)
+	w.leavesNothing()
 }
 
 // control runs connmanctl on the machine and returns what it prints.

@@ -115,7 +115,7 @@ func TestOpenConnectPassword(t *testing.T) {
 		}
 		must(t, w.call(c, "Connection.Disconnect").Err)
 		w.untilState(c, "idle")
-		w.leavesNothing("openconnect")
+		w.leavesNothing()
 
 		// It was saved: nobody is asked.
 		w.agent.will()
@@ -123,7 +123,7 @@ func TestOpenConnectPassword(t *testing.T) {
 		if asked := w.agent.questions(); len(asked) > 0 {
 			t.Error("asked again", asked)
 		}
-		w.remove(c, "openconnect")
+		w.remove(c)
 	}
 }
 
@@ -140,7 +140,7 @@ func TestOpenConnectWrongPassword(t *testing.T) {
 		t.Error(err)
 	}
 	w.untilState(c, "failure")
-	w.leavesNothing("openconnect")
+	w.leavesNothing()
 	w.agent.will(map[string]string{"Username": userName, "Password": password})
 	must(t, w.connect(c))
 	if asked := w.agent.questions(); len(asked) != 1 || asked[0]["VpnAgent.AuthFailure"] == nil {
@@ -161,11 +161,11 @@ func TestOpenConnectGroups(t *testing.T) {
 	if len(asked) != 2 || !strings.Contains(asked[1]["OpenConnect.Group"]["Value"].String(), "staff|guest") {
 		t.Error("not asked for the group", asked)
 	}
-	w.remove(c, "openconnect")
+	w.remove(c)
 	settings["OpenConnect.Group"] = "staff"
 	c = w.create("openconnect", settings)
 	must(t, w.connect(c))
-	w.remove(c, "openconnect")
+	w.remove(c)
 	settings["OpenConnect.Group"] = "nobody"
 	c = w.create("openconnect", settings)
 	if err := w.connect(c); !isError(err, "PermissionDenied") || !strings.Contains(err.Error(), "group") {
@@ -195,7 +195,7 @@ func TestOpenConnectSecondPassword(t *testing.T) {
 	if asked := w.agent.questions(); len(asked) != 2 || asked[0]["OpenConnect.SecondPassword"] != nil {
 		t.Error("not asked as the server does", asked)
 	}
-	w.remove(c, "openconnect")
+	w.remove(c)
 	settings["OpenConnect.UseSecondPassword"] = "true"
 	c = w.create("openconnect", settings)
 	w.agent.will(map[string]string{"Username": userName, "Password": password, "OpenConnect.SecondPassword": secondOneTime})
@@ -239,7 +239,7 @@ func TestOpenConnectCertificates(t *testing.T) {
 			if (err != nil) != (test.want != "") || err != nil && !strings.Contains(err.Error(), test.want) {
 				t.Error(err)
 			}
-			w.remove(c, "openconnect")
+			w.remove(c)
 		})
 	}
 }
@@ -258,12 +258,12 @@ func TestOpenConnectServerGone(t *testing.T) {
 	w.untilState(c, "configuration")
 	must(t, w.call(c, "Connection.Disconnect").Err)
 	w.untilState(c, "idle")
-	w.leavesNothing("openconnect")
+	w.leavesNothing()
 	if err := w.connect(c); err == nil {
 		t.Error("connected to nobody")
 	}
 	w.untilState(c, "failure")
-	w.leavesNothing("openconnect")
+	w.leavesNothing()
 }
 
 // TestOpenConnectDaemonKilled kills the daemon with a tunnel up: the kernel ends
@@ -279,7 +279,7 @@ func TestOpenConnectDaemonKilled(t *testing.T) {
 	w.daemon.Kill()
 	w.await(false)
 	w.start()
-	w.leavesNothing("openconnect")
+	w.leavesNothing()
 	w.register()
 	must(t, w.connect(c))
 }

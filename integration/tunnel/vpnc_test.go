@@ -156,7 +156,7 @@ func TestVPNC(t *testing.T) {
 	w.secretsKept(groupSecret, password)
 	must(t, w.call(c, "Connection.Disconnect").Err)
 	w.untilState(c, "idle")
-	w.leavesNothing("vpnc")
+	w.leavesNothing()
 	w.agent.will()
 	must(t, w.connect(c))
 	if asked := w.agent.questions(); len(asked) > 0 {
@@ -165,7 +165,7 @@ func TestVPNC(t *testing.T) {
 	w.daemon.Kill()
 	w.await(false)
 	w.start()
-	w.leavesNothing("vpnc")
+	w.leavesNothing()
 }
 
 // TestVPNCRefused has the group's secret wrong, then the user's, then nothing.
@@ -188,7 +188,7 @@ func TestVPNCRefused(t *testing.T) {
 			t.Error(wrong, err)
 		}
 		w.untilState(c, "failure")
-		w.leavesNothing("vpnc")
+		w.leavesNothing()
 	}
 	w.agent.will(right)
 	must(t, w.connect(c))
@@ -206,5 +206,5 @@ func TestVPNCNoServer(t *testing.T) {
 		t.Error("connected to nobody")
 	}
 	w.untilState(c, "failure")
-	w.leavesNothing("vpnc")
+	w.leavesNothing()
 }

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -57,7 +58,10 @@ type world struct {
 	bus     *lab.Bus
 	conn    *dbus.Conn
 	daemon  *lab.Process
-	agent   *agent
+	// connmand runs beside it in some tests, else it is nil.
+	connmand *lab.Process
+	agent    *agent
+	before   traces // of the machine without a tunnel
 }
 
 // newWorld builds the hosts and starts the daemon, with an agent registered.
@@ -84,6 +88,7 @@ func newWorld(t *testing.T) *world {
 	t.Cleanup(func() { w.conn.Close() })
 	w.start()
 	w.agent = newAgent(w)
+	w.before = w.traces()
 	return w
 }
 
@@ -132,9 +137,9 @@ func (w *world) connect(path dbus.ObjectPath) error {
 	return w.call(path, "Connection.Connect").Err
 }
 
-// remove ends a connection and takes it away; programs are those that made its
-// tunnel. Only then another one may have its place.
-func (w *world) remove(path dbus.ObjectPath, programs ...string) {
+// remove ends a connection and takes it away. When nothing of it is left, another
+// one may have its place.
+func (w *world) remove(path dbus.ObjectPath) {
 	w.t.Helper()
 	must(w.t, w.call(path, "Connection.Disconnect").Err)
 	must(w.t, lab.Eventually(patience, func() error {
@@ -144,7 +149,7 @@ func (w *world) remove(path dbus.ObjectPath, programs ...string) {
 		return nil
 	}))
 	must(w.t, w.call(managerPath, "Manager.Remove", path).Err)
-	w.leavesNothing(programs...)
+	w.leavesNothing()
 }
 
 // properties are a connection's.
@@ -198,57 +203,91 @@ func (w *world) passes(to string) {
 	}
 }
 
-// leavesNothing waits until no link of a tunnel, no child and no file of a task
-// is left.
-func (w *world) leavesNothing(programs ...string) {
+// leavesNothing waits until nothing of a tunnel is left: no link, no address, no
+// route, no program, no file of a task and no secret where others could read it.
+func (w *world) leavesNothing() {
 	w.t.Helper()
 	must(w.t, lab.Eventually(patience, func() error {
-		links, err := w.machine.Netlink.LinkList()
-		if err != nil {
-			return err
-		}
-		for _, l := range links {
-			if name := l.Attrs().Name; name != "lo" && name != "eth0" {
-				return fmt.Errorf("the link %s is left", name)
-			}
+		if now := w.traces(); now != w.before {
+			return fmt.Errorf("before the tunnel there was\n%s\nnow there is\n%s", w.before, now)
 		}
 		if left, err := os.ReadDir(w.machine.Path("/run/connman-vpn")); err == nil && len(left) > 0 {
 			return fmt.Errorf("%s is left", left[0].Name())
 		}
-		return w.noneRuns(programs)
+		return w.noneRuns()
 	}))
+	w.secretsKept(w.agent.secrets()...)
 }
 
-// noneRuns looks for programs in the machine's network.
-func (w *world) noneRuns(programs []string) error {
+// traces are what a tunnel adds to a machine: its links, with their addresses,
+// and the destinations of all routes that the kernel didn't make by itself.
+type traces struct{ links, routes string }
+
+func (w *world) traces() (found traces) {
+	w.t.Helper()
+	links, err := w.machine.Netlink.LinkList()
+	must(w.t, err)
+	names := map[int]string{}
+	for _, l := range links {
+		names[l.Attrs().Index] = l.Attrs().Name
+		found.links += l.Attrs().Name + " "
+	}
+	addresses, err := w.machine.Netlink.AddrList(nil, unix.AF_INET)
+	must(w.t, err)
+	for _, a := range addresses {
+		found.links += names[a.LinkIndex] + "/" + a.IP.String() + " "
+	}
+	routes, err := w.machine.Netlink.RouteListFiltered(netlink.FAMILY_ALL, &netlink.Route{Table: unix.RT_TABLE_UNSPEC}, netlink.RT_FILTER_TABLE)
+	must(w.t, err)
+	var all []string
+	for _, r := range routes {
+		if r.Protocol != unix.RTPROT_KERNEL && r.Protocol != unix.RTPROT_RA {
+			all = append(all, r.Dst.String())
+		}
+	}
+	slices.Sort(all)
+	found.routes = strings.Join(all, " ")
+	return found
+}
+
+// noneRuns objects to programs in the machine's network that neither the test nor
+// connmand has started.
+func (w *world) noneRuns() error {
 	here, err := w.machine.Output(exec.Command("readlink", "/proc/self/ns/net"))
 	if err != nil {
 		return err
 	}
-	all, err := filepath.Glob("/proc/[0-9]*/comm")
+	all, err := filepath.Glob("/proc/[0-9]*/stat")
 	if err != nil {
 		return err
 	}
 	for _, path := range all {
-		name, err := os.ReadFile(path)
-		if err != nil {
-			continue // it has ended
-		}
 		there, err := os.Readlink(filepath.Join(filepath.Dir(path), "ns/net"))
 		if err != nil || there != strings.TrimSpace(string(here)) {
+			continue // it is another's, or has ended
+		}
+		text, err := os.ReadFile(path)
+		if err != nil {
 			continue
 		}
-		for _, p := range programs {
-			if strings.TrimSpace(string(name)) == p {
-				return fmt.Errorf("%s still runs", p)
-			}
+		stat := string(text)
+		var state byte
+		var parent int
+		end := strings.LastIndexByte(stat, ')')
+		if _, err := fmt.Sscanf(stat[end+1:], " %c %d", &state, &parent); err != nil {
+			return err
+		}
+		// The test's own first thread may be the one that lives on the machine.
+		own := strings.HasPrefix(stat, fmt.Sprint(os.Getpid(), " "))
+		if !own && parent != os.Getpid() && (w.connmand == nil || parent != w.connmand.Pid()) {
+			return fmt.Errorf("%s still runs", stat[:end+1])
 		}
 	}
 	return nil
 }
 
-// secretsKept fails if a secret is in any program's arguments or environment, in
-// the state directory of a connection that should not have it, or in the log.
+// secretsKept fails if a secret is in any program's arguments or environment, or
+// in the daemon's log.
 func (w *world) secretsKept(secrets ...string) {
 	w.t.Helper()
 	for _, pattern := range []string{"/proc/[0-9]*/cmdline", "/proc/[0-9]*/environ"} {
@@ -261,6 +300,13 @@ func (w *world) secretsKept(secrets ...string) {
 					w.t.Errorf("a secret is in %s", path)
 				}
 			}
+		}
+	}
+	log, err := os.ReadFile(w.daemon.Log)
+	must(w.t, err)
+	for _, s := range secrets {
+		if strings.Contains(string(log), s) {
+			w.t.Error("a secret is in the log")
 		}
 	}
 }
