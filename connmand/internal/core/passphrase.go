@@ -169,6 +169,11 @@ func (a *access) answered(in Input, err error) {
 		s.refuse(InvalidKey)
 	default:
 		a.offer(in.Credentials)
+		if a.missing() { // asking for it again could go on for ever
+			a.offered = nil
+			s.answer(ErrInvalidArguments)
+			return
+		}
 		if err := s.connect(reasonUser); err != nil {
 			s.answer(err)
 		}

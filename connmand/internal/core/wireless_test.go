@@ -250,6 +250,11 @@ func TestIdentityIsSaved(t *testing.T) {
 			t.Errorf("without a file: %v", *err)
 		}
 		w.do(func() { w.m.SetSpecs([]ServiceSpec{spec}) })
+		result := w.connect(n)
+		w.say(Input{Credentials: Credentials{Identity: "alice"}}, nil)
+		if !errors.Is(*result, ErrInvalidArguments) || w.agent.input != nil {
+			t.Errorf("half an answer: %v, asked again: %t", *result, w.agent.input != nil)
+		}
 		w.connect(n)
 		if got := w.fields(); got != "Identity:string:mandatory; Passphrase:passphrase:mandatory" {
 			t.Errorf("asked for %s", got)

@@ -21,6 +21,8 @@ func TestProfile(t *testing.T) {
 	key := bytes.Repeat([]byte{0x0f, 0xa5}, 16)
 	tls := &core.WifiSpec{EAP: "tls", Identity: "me", CACertFile: "/ca", ClientCertFile: "/cert", PrivateKeyFile: "/key",
 		PrivateKeyPassphrase: "hush", DomainSuffixMatch: "home.test"}
+	ttls := &core.WifiSpec{EAP: "ttls", Phase2: "EAP-MSCHAPV2", AltSubjectMatch: "DNS:a;DNS:b", DomainMatch: "radius.home.test",
+		ClientCertFile: "/cert", PrivateKeyFile: "/key"}
 	peap := &core.WifiSpec{EAP: "peap", AnonymousIdentity: "anon", Phase2: "MSCHAPV2", SubjectMatch: "/CN=x"}
 	for name, c := range map[string]struct {
 		network     bus.Dict
@@ -34,6 +36,10 @@ func TestProfile(t *testing.T) {
 			core.Credentials{Passphrase: "abcde"}, `key_mgmt=NONE auth_alg=OPEN SHARED wep_key0=[97 98 99 100 101] wep_tx_keyidx=0`},
 		"WEP of 10 digits": {bus.Dict{{Key: "SSID", Value: []byte("x")}, {Key: "Privacy", Value: true}},
 			core.Credentials{Passphrase: "01020304ff"}, `key_mgmt=NONE auth_alg=OPEN SHARED wep_key0=[1 2 3 4 255] wep_tx_keyidx=0`},
+		"WEP of 13 characters": {bus.Dict{{Key: "SSID", Value: []byte("x")}, {Key: "Privacy", Value: true}},
+			core.Credentials{Passphrase: "0123456789abc"}, `key_mgmt=NONE auth_alg=OPEN SHARED wep_key0=` + fmt.Sprint([]byte("0123456789abc")) + ` wep_tx_keyidx=0`},
+		"WEP of 26 digits": {bus.Dict{{Key: "SSID", Value: []byte("x")}, {Key: "Privacy", Value: true}},
+			core.Credentials{Passphrase: logx.Secret(raw[:26])}, `key_mgmt=NONE auth_alg=OPEN SHARED wep_key0=` + fmt.Sprint(key[:13]) + ` wep_tx_keyidx=0`},
 		"passphrase": {accessPoint("x", 0, "wpa-psk"), core.Credentials{Passphrase: "long enough"},
 			`ieee80211w=1 key_mgmt=SAE WPA-PSK WPA-PSK-SHA256 psk=long enough`},
 		"raw key": {accessPoint("x", 0, "wpa-psk", "sae"), core.Credentials{Passphrase: logx.Secret(raw)},
@@ -44,6 +50,8 @@ func TestProfile(t *testing.T) {
 			`key_mgmt=WPA-EAP WPA-EAP-SHA256 ieee80211w=1 eap=TLS identity=me ca_cert=/ca client_cert=/cert private_key=/key private_key_passwd=hush domain_suffix_match=home.test`},
 		"PEAP": {accessPoint("x", 0, "wpa-eap"), core.Credentials{Identity: "you", Passphrase: "p", Spec: peap},
 			`key_mgmt=WPA-EAP WPA-EAP-SHA256 ieee80211w=1 eap=PEAP identity=you anonymous_identity=anon subject_match=/CN=x password=p phase2=auth=MSCHAPV2`},
+		"TTLS": {accessPoint("x", 0, "wpa-eap"), core.Credentials{Identity: "you", Passphrase: "p", Spec: ttls},
+			`key_mgmt=WPA-EAP WPA-EAP-SHA256 ieee80211w=1 eap=TTLS identity=you client_cert=/cert private_key=/key altsubject_match=DNS:a;DNS:b domain_match=radius.home.test password=p phase2=autheap=MSCHAPV2`},
 		"not provisioned": {accessPoint("x", 0, "wpa-eap"), core.Credentials{}, "a network of 802.1X needs a provisioning file"},
 	} {
 		t.Run(name, func(t *testing.T) {
