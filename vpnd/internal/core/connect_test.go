@@ -13,7 +13,7 @@ import (
 var tunnel = Tunnel{
 	Index:  7,
 	IPv4:   Address{Prefix: netip.MustParsePrefix("10.8.0.2/24"), Gateway: netip.MustParseAddr("192.0.2.1")},
-	DNS:    netcfg.DNSConfig{Servers: []netip.Addr{netip.MustParseAddr("10.8.0.1")}, Domains: []string{"inside.test"}},
+	DNS:    netcfg.DNSConfig{Servers: []netip.Addr{netip.MustParseAddr("10.8.0.1")}, Domains: []string{"inside.test", "lab.test"}},
 	Routes: []Route{{Dst: netip.MustParsePrefix("10.9.0.0/16")}},
 }
 
@@ -31,7 +31,7 @@ func TestConnect(t *testing.T) {
 		w.do(func() { w.provider.last().report(Up{tunnel}) })
 		w.expect(news...)
 		reply.is(t, nil)
-		if c.Index() != 7 || c.Domain() != "inside.test" || len(c.Tunnel().Routes) != 1 {
+		if c.Index() != 7 || c.Domain() != "inside.test lab.test" || len(c.Tunnel().Routes) != 1 {
 			t.Errorf("the tunnel is not shown: %d, %s", c.Index(), c.Domain())
 		}
 		w.connect(c).is(t, ErrAlreadyConnected)

@@ -3,6 +3,7 @@ package core
 import (
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"net.connman/pkg/logx"
@@ -50,11 +51,11 @@ func (c *Connection) Name() string { return c.name }
 // Host is the server's name or address.
 func (c *Connection) Host() string { return c.host }
 
-// Domain is the one that the server named, or else the one of the settings; ""
-// if there is none.
+// Domain is the one that the server named, or several with blanks between, or else
+// the one of the settings; "" if there is none.
 func (c *Connection) Domain() string {
 	if c.tunnel != nil && len(c.tunnel.DNS.Domains) > 0 {
-		return c.tunnel.DNS.Domains[0]
+		return strings.Join(c.tunnel.DNS.Domains, " ")
 	}
 	return c.domain
 }

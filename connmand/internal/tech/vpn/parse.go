@@ -19,7 +19,7 @@ const (
 	maxRoutes  = 1000
 	maxServers = 8
 	maxDomains = 16
-	maxName    = 256 // bytes
+	maxName    = 256 // bytes, as of each domain
 )
 
 var errType = errors.New("not of the type that it should have")
@@ -40,13 +40,13 @@ func (c *connection) read(name string, value any) (err error) {
 	case vpn.ConnectionState:
 		c.state, err = as[string](value)
 	case vpn.ConnectionType:
-		c.info.Type, err = text(value)
+		c.info.Type, err = text(value, maxName)
 	case vpn.ConnectionName:
-		c.name, err = text(value)
+		c.name, err = text(value, maxName)
 	case vpn.ConnectionHost:
-		c.info.Host, err = text(value)
+		c.info.Host, err = text(value, maxName)
 	case vpn.ConnectionDomain:
-		c.info.Domain, err = text(value)
+		c.info.Domain, err = text(value, maxDomains*maxName)
 		c.said.domains = domains(c.info.Domain)
 	case vpn.ConnectionImmutable:
 		c.info.Immutable, err = as[bool](value)
@@ -79,10 +79,10 @@ func (c *connection) read(name string, value any) (err error) {
 	return err
 }
 
-// text is a string of a length that people read.
-func text(value any) (string, error) {
+// text is a string of at most that many bytes.
+func text(value any, most int) (string, error) {
 	s, err := as[string](value)
-	if len(s) > maxName {
+	if len(s) > most {
 		return "", fmt.Errorf("%d bytes are too many", len(s))
 	}
 	return s, err

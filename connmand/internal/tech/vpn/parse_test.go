@@ -121,6 +121,14 @@ func TestServersAndDomains(t *testing.T) {
 	if got := domains("office.test, lab.test $(id) "); !slices.Equal(got, []string{"office.test", "lab.test"}) {
 		t.Errorf("domains %q", got)
 	}
+	long := strings.Repeat("a-subdomain-of-the-office.", 9) + "test"
+	c := &connection{}
+	if err := c.read("Domain", strings.Repeat(long+" ", 2)+"lab.test"); err != nil || !slices.Equal(c.said.domains, []string{long, long, "lab.test"}) {
+		t.Errorf("domains %q, error %v", c.said.domains, err)
+	}
+	if err := c.read("Domain", strings.Repeat(long+" ", 99)); err == nil || len(c.said.domains) > 0 {
+		t.Errorf("more than a daemon should say is taken: %d domains", len(c.said.domains))
+	}
 }
 
 // A netmask is the length of its prefix.
