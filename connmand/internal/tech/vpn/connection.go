@@ -88,6 +88,10 @@ func (c *connection) take(name string, value any) {
 	before := c.state
 	info := c.info
 	c.note(name, value)
+	if c.state == stateConnecting && before != stateConnecting {
+		// Another tunnel may lack what the last one had, and nobody says so.
+		c.said = tunnel{index: c.said.index, domains: c.said.domains, user: c.said.user}
+	}
 	if c.info != info {
 		c.network.SetVPN(c.info)
 	}

@@ -201,6 +201,31 @@ func TestLinkAppearsLater(t *testing.T) {
 	})
 }
 
+// What a tunnel had and the next one lacks is gone: the daemon only says what is
+// there.
+func TestNextTunnelLacks(t *testing.T) {
+	with(t, func(h *house) {
+		path, s := pathOf("office"), h.service()
+		h.set(path, vpn.ConnectionState, "configuration")
+		h.set(path, vpn.ConnectionIPv6, bus.Dict{{Key: vpn.IPv6Address, Value: "2001:db8::2"}, {Key: vpn.IPv6PrefixLength, Value: byte(64)}})
+		h.set(path, vpn.ConnectionPAC, "http://proxy.test/pac")
+		for _, both := range []bool{true, false} {
+			h.ready(path, h.link)
+			h.w.Sleep(time.Second)
+			h.want(core.Ready)
+			h.w.Do(func() {
+				_, config, _ := s.IPv6()
+				if got := config.Address.IsValid(); got != both {
+					t.Errorf("IPv6 is there: %v, want %v", got, both)
+				}
+				if got := s.Proxy().URL != ""; got != both {
+					t.Errorf("a proxy is there: %v, want %v", got, both)
+				}
+			})
+		}
+	})
+}
+
 // A daemon that takes its time to disconnect is not asked to connect meanwhile.
 func TestSlowDisconnect(t *testing.T) {
 	with(t, func(h *house) {
