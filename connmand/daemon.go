@@ -314,12 +314,7 @@ func (d *daemon) filter(o options, cfg config.Config) ethernet.Filter {
 }
 
 func (d *daemon) watchProvisioning() {
-	stop, err := provision.Watch(d.loop, d.log, settings.DefaultDir, d.core.SetSpecs)
-	if err != nil {
-		d.log.Warn("provisioning files are not followed", "err", err)
-		return
-	}
-	d.loop.AtEnd(stop) // the kernel takes its time over it
+	d.loop.AtEnd(provision.Watch(d.loop, d.log, settings.DefaultDir, d.core.SetSpecs)) // the kernel takes its time over it
 }
 
 func (d *daemon) watchClock() {
@@ -333,12 +328,7 @@ func (d *daemon) watchClock() {
 
 // followCountry tells in which country the machine is.
 func (d *daemon) followCountry(localtime string, found func(string)) {
-	stop, err := timezone.Follow(d.loop, d.log, localtime, timezone.Database, found)
-	if err != nil {
-		d.log.Warn("radios keep the rules they have", "err", err)
-		return
-	}
-	d.loop.AtEnd(stop)
+	d.loop.AtEnd(timezone.Follow(d.loop, d.log, localtime, timezone.Database, found))
 }
 
 // openSwitches opens the switches of the radios, nil where there are none.

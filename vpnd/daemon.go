@@ -92,12 +92,7 @@ func (d *daemon) start(cfg config.Config) {
 		start()
 	}
 	d.core.Begin()
-	stop, err := d.provision.Watch(d.core.SetSpecs)
-	if err != nil {
-		d.log.Warn("provisioning files are not followed", "err", err)
-	} else {
-		d.loop.AtEnd(stop) // the kernel takes its time over it
-	}
+	d.loop.AtEnd(d.provision.Watch(d.core.SetSpecs)) // the kernel takes its time over it
 	if cfg.ExitWhenIdle > 0 {
 		d.watchIdle(cfg.ExitWhenIdle)
 	}

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"net.connman/pkg/configdir"
 	"net.connman/pkg/store"
 	"net.connman/vpnd/internal/core"
 )
@@ -31,7 +32,7 @@ type File struct {
 // check says what is wrong with a file before anything is written, and what it
 // specifies.
 func (d *Directory) check(f File) ([]core.Spec, error) {
-	if err := checkFile(f.Name+confEnding, f.Content); err != nil {
+	if err := checkFile(f.Name+configdir.Ending, f.Content); err != nil {
 		return nil, err
 	}
 	if len(f.Beside) > maxBeside {
@@ -72,11 +73,11 @@ func (d *Directory) reader(specs []core.Spec) (int, error) {
 // checkFile takes names that mean a file in its directory and nothing else.
 func checkFile(name, content string) error {
 	strange := strings.ContainsFunc(name, func(r rune) bool { return r <= ' ' || r > '~' || r == '/' })
-	if name == "" || name == confEnding || name[0] == '.' || strange || len(name) > maxAddedName {
+	if name == "" || name == configdir.Ending || name[0] == '.' || strange || len(name) > maxAddedName {
 		return fmt.Errorf("%w: %.100q is not the name of a file", core.ErrInvalidArguments, name)
 	}
-	if len(content) > maxFile {
-		return fmt.Errorf("%w: %s has more than %d bytes", core.ErrInvalidArguments, name, maxFile)
+	if len(content) > configdir.MaxFile {
+		return fmt.Errorf("%w: %s has more than %d bytes", core.ErrInvalidArguments, name, configdir.MaxFile)
 	}
 	return nil
 }
@@ -88,7 +89,7 @@ func (d *Directory) write(f File) error {
 		return err
 	}
 	beside := filepath.Join(d.dir, f.Name)
-	for _, path := range []string{beside + confEnding, beside + tomlEnding, beside} {
+	for _, path := range []string{beside + configdir.Ending, beside + configdir.TOMLEnding, beside} {
 		if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("%w: %s", core.ErrAlreadyExists, path)
 		}
@@ -97,7 +98,7 @@ func (d *Directory) write(f File) error {
 		err = d.writeBeside(beside, f.Beside, specs)
 	}
 	if err == nil {
-		err = store.WriteFile(beside+confEnding, []byte(f.Content))
+		err = store.WriteFile(beside+configdir.Ending, []byte(f.Content))
 	}
 	if err != nil {
 		return errors.Join(err, os.RemoveAll(beside))

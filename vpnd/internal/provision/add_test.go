@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"testing"
 
+	"net.connman/pkg/configdir"
 	"net.connman/pkg/loop"
 	"net.connman/vpnd/internal/core"
 )
@@ -35,10 +36,7 @@ func added(t *testing.T, dir string, file File, owner Owner) (specs []core.Spec,
 	log := slog.New(slog.DiscardHandler)
 	l := loop.New(log)
 	d := New(l, log, dir, []core.Provider{tunneler("some"), tunneler("other")}, owner)
-	stop, err := d.Watch(func([]core.Spec) {})
-	if err != nil {
-		t.Fatal(err)
-	}
+	stop := d.Watch(func([]core.Spec) {})
 	l.Post("add", func() {
 		d.Add(file, func(s []core.Spec, e error) {
 			specs, err = s, e
@@ -83,10 +81,10 @@ func TestAddRefused(t *testing.T) {
 		{File{Name: "x", Content: ""}, core.ErrInvalidArguments},
 		{File{Name: "x", Content: "[provider_x]\nType = some\n"}, nil},
 		{File{Name: "x", Content: good + "Other = y\n"}, nil},
-		{File{Name: "x", Content: strings.Repeat("#", maxFile+1)}, core.ErrInvalidArguments},
+		{File{Name: "x", Content: strings.Repeat("#", configdir.MaxFile+1)}, core.ErrInvalidArguments},
 		{File{Name: "x", Content: good, Beside: map[string]string{"../cert": ""}}, core.ErrInvalidArguments},
 		{File{Name: "x", Content: good, Beside: map[string]string{"a/b": ""}}, core.ErrInvalidArguments},
-		{File{Name: "x", Content: good, Beside: map[string]string{"a": strings.Repeat("x", maxFile+1)}}, core.ErrInvalidArguments},
+		{File{Name: "x", Content: good, Beside: map[string]string{"a": strings.Repeat("x", configdir.MaxFile+1)}}, core.ErrInvalidArguments},
 		{File{Name: "there", Content: good}, core.ErrAlreadyExists},
 		{File{Name: "other", Content: good}, core.ErrAlreadyExists},
 		{File{Name: "dir", Content: good}, core.ErrAlreadyExists},

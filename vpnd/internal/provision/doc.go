@@ -6,6 +6,6 @@
 // reported with file, line and key, never with the value, which may be secret; an
 // entry with a wrong value is left out.
 //
-// A [Directory] has a goroutine of its own, which alone reads and writes the
-// files; its methods are for the loop, where it reports.
+// A [Directory] is followed by package configdir, in whose goroutine the files are
+// read and written; its methods are for the loop, where it reports.
 package provision

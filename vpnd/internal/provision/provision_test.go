@@ -14,7 +14,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
 
-	"net.connman/pkg/keyfile"
 	"net.connman/pkg/logx"
 	"net.connman/pkg/loop"
 	"net.connman/vpnd/internal/core"
@@ -171,109 +170,51 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-// world is a watched directory.
-type world struct {
-	t       *testing.T
-	dir     string
-	d       *Directory
-	reports chan []core.Spec
-	log     strings.Builder // written by the directory's goroutine only
-}
-
-func watch(t *testing.T, files map[string]string) *world {
-	t.Helper()
-	w := &world{t: t, dir: t.TempDir(), reports: make(chan []core.Spec, 16)}
-	for name, text := range files {
-		w.write(name, text)
+// Files of both formats are followed.
+func TestWatch(t *testing.T) {
+	dir := t.TempDir()
+	put := func(name, text string) {
+		t.Helper()
+		for _, err := range []error{
+			os.WriteFile(filepath.Join(dir, "new"), []byte(text), 0o600),
+			os.Rename(filepath.Join(dir, "new"), filepath.Join(dir, name)),
+		} {
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
 	}
-	log := slog.New(slog.NewTextHandler(&w.log, nil))
+	put("b.config", example)
+	log := slog.New(slog.DiscardHandler)
 	l := loop.New(log)
-	w.d = New(l, log, w.dir, providers, nil)
-	stop, err := w.d.Watch(func(specs []core.Spec) { w.reports <- specs })
-	if err != nil {
-		t.Fatal(err)
-	}
+	reports := make(chan []core.Spec, 16)
+	stop := New(l, log, dir, providers, nil).Watch(func(specs []core.Spec) { reports <- specs })
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan struct{})
 	go func() { l.Run(ctx); close(ended) }()
-	t.Cleanup(func() {
+	defer func() {
 		l.Post("test", stop)
 		l.Post("test", cancel)
 		<-ended
-		l.Wait()
-	})
-	return w
-}
-
-func (w *world) write(name, text string) {
-	w.t.Helper()
-	if err := os.WriteFile(filepath.Join(w.dir, name), []byte(text), 0o600); err != nil {
-		w.t.Fatal(err)
-	}
-}
-
-// expect waits for a report with these entries, FILE/ENTRY.
-func (w *world) expect(want ...string) []core.Spec {
-	w.t.Helper()
-	select {
-	case specs := <-w.reports:
-		got := []string{}
-		for _, s := range specs {
-			got = append(got, s.File+"/"+s.Entry)
-		}
-		if d := cmp.Diff(want, got); d != "" && len(want)+len(got) > 0 {
-			w.t.Error(d)
-		}
-		return specs
-	case <-time.After(20 * time.Second):
-		w.t.Fatalf("no report, want %q", want)
-	}
-	return nil
-}
-
-func TestWatch(t *testing.T) {
-	w := watch(t, map[string]string{"b.config": example, "a.txt": example, ".config": example})
-	w.expect("b/l2tp")
-	w.write("a.config", strings.Replace(example, "[provider_l2tp]", "[provider_x]", 1))
-	w.expect("a/x", "b/l2tp")
-	w.write("b.config", strings.Replace(example, "1.2.3.4", "4.3.2.1", 1))
-	if specs := w.expect("a/x", "b/l2tp"); specs[1].Host != "4.3.2.1" {
-		t.Error("the change is not there")
-	}
-	if err := os.Remove(filepath.Join(w.dir, "a.config")); err != nil {
-		t.Fatal(err)
-	}
-	w.expect("b/l2tp")
-	w.write("b.toml", "[provider_other]\n") // ignored beside b.config
-	w.write("c.toml", "[provider_c]\nType='l2tp'\nName='n'\nHost='h'\n")
-	w.expect("b/l2tp", "c/c")
-}
-
-func TestNoDirectory(t *testing.T) {
-	log := slog.New(slog.DiscardHandler)
-	d := New(loop.New(log), log, filepath.Join(t.TempDir(), "none"), providers, nil)
-	if _, err := d.Watch(nil); err == nil {
-		t.Error("watches a directory that isn't there")
-	}
-}
-
-// What stands in the way of reading a file is a problem, not a hang.
-func TestStrangeFiles(t *testing.T) {
-	dir := t.TempDir()
-	if err := os.Mkdir(filepath.Join(dir, "dir.config"), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(dir, "long.config"), make([]byte, maxFile+1), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	log := slog.New(slog.DiscardHandler)
-	specs, problems := New(loop.New(log), log, dir, providers, nil).read()
-	if len(specs) != 0 || len(problems) != 2 {
-		t.Errorf("%v, %v", specs, problems)
-	}
-	for _, p := range problems {
-		if p == (keyfile.Problem{}) || !strings.HasPrefix(p.File, dir) {
-			t.Errorf("%v does not name the file", p)
+	}()
+	expect := func(want ...string) {
+		t.Helper()
+		select {
+		case specs := <-reports:
+			var got []string
+			for _, s := range specs {
+				got = append(got, s.File+"/"+s.Entry+"@"+s.Host)
+			}
+			if d := cmp.Diff(want, got); d != "" {
+				t.Error(d)
+			}
+		case <-time.After(20 * time.Second):
+			t.Fatalf("no report, want %q", want)
 		}
 	}
+	expect("b/l2tp@1.2.3.4")
+	put("b.config", strings.Replace(example, "1.2.3.4", "4.3.2.1", 1))
+	expect("b/l2tp@4.3.2.1")
+	put("c.toml", "[provider_c]\nType='l2tp'\nName='n'\nHost='h'\n")
+	expect("b/l2tp@4.3.2.1", "c/c@h")
 }
