@@ -2,7 +2,9 @@ package child
 
 import (
 	"context"
+	"errors"
 	"log/slog"
+	"time"
 
 	"net.connman/pkg/logx"
 	"net.connman/pkg/loop"
@@ -11,6 +13,11 @@ import (
 	"net.connman/vpnd/internal/task"
 	"net.connman/vpnd/internal/tun"
 )
+
+// answerTime is how long the program and its server may take to make a tunnel,
+// not counting the time in which the user is asked. Some programs would try for
+// ever, and one that hangs says nothing.
+const answerTime = 2 * time.Minute
 
 // Config is what attempts need.
 type Config struct {
@@ -32,7 +39,9 @@ type Attempt struct {
 	link           tun.Link
 	linked         bool
 	task           *task.Task
-	busy           bool // the kernel is at work for us
+	limit          *loop.Timer // for a tunnel that is not there yet
+	wasUp          bool
+	working        int  // how often the kernel is at work for us
 	over           bool // it ends, as last says
 	last           core.Ended
 	ended          bool // Ended was reported
@@ -44,16 +53,41 @@ func New(cfg Config, req core.Request, report func(core.Event)) *Attempt {
 }
 
 // Ask asks the user. answered is called with all that is mandatory; if the user
-// does not say it, the attempt ends.
+// does not say it, the attempt ends. A program that asks more before it has its
+// answer is not heeded.
 func (a *Attempt) Ask(q core.Question, answered func(core.Answer)) {
+	if a.over || a.cancelQuestion != nil {
+		return
+	}
+	a.limit.Stop()
 	a.cancelQuestion = a.ask.Ask(q, func(answer core.Answer, err error) {
 		a.cancelQuestion = nil
+		a.await()
 		if err != nil {
 			a.Fail(core.LoginFailed, err)
 			return
 		}
 		answered(answer)
 	})
+}
+
+// waitNoMore is for an attempt that ends.
+func (a *Attempt) waitNoMore() {
+	a.limit.Stop()
+	if a.cancelQuestion != nil {
+		a.cancelQuestion()
+		a.cancelQuestion = nil
+	}
+}
+
+// await gives the program time to make the tunnel.
+func (a *Attempt) await() {
+	a.limit.Stop()
+	if a.task != nil && !a.wasUp && !a.over {
+		a.limit = a.cfg.Loop.After("VPN program", answerTime, func() {
+			a.Fail(core.ConnectFailed, errors.New("the server does not answer"))
+		})
+	}
 }
 
 // Program says how one program is run. Functions may be nil but for Spec, Heard
@@ -99,7 +133,7 @@ func (a *Attempt) Run(p Program) {
 		a.start()
 		return
 	}
-	a.busy = true
+	a.working++
 	loop.Go(a.cfg.Loop, "make a link", func(context.Context) (tun.Link, error) {
 		owner, err := a.cfg.Identity.UID()
 		if err != nil {
@@ -107,7 +141,7 @@ func (a *Attempt) Run(p Program) {
 		}
 		return tun.Create(p.Kind, owner, a.id)
 	}, func(link tun.Link, err error) {
-		a.busy = false
+		a.working--
 		a.link, a.linked = link, err == nil
 		if err != nil {
 			a.Fail(core.ConnectFailed, err)
@@ -128,6 +162,7 @@ func (a *Attempt) start() {
 	spec.Identity = a.cfg.Identity
 	spec.Env = append(spec.Env, a.task.Env()...)
 	a.task.Start(spec)
+	a.await()
 	if a.program.Started != nil {
 		a.program.Started()
 	}
@@ -153,9 +188,7 @@ func (a *Attempt) Fail(cause core.Cause, err error) {
 		return
 	}
 	a.over, a.last = true, core.Ended{Cause: cause, Err: err}
-	if a.cancelQuestion != nil {
-		a.cancelQuestion()
-	}
+	a.waitNoMore()
 	if a.task != nil {
 		a.task.Stop()
 		return
@@ -197,7 +230,7 @@ func (a *Attempt) hear(reason string, env map[string]string) error {
 // up brings the link up, the attempt's or the one of that name, and says so.
 func (a *Attempt) up(t core.Tunnel, name string) {
 	link := a.link
-	a.busy = true
+	a.working++
 	loop.Go(a.cfg.Loop, "bring up a link", func(context.Context) (index int, err error) {
 		if name != "" {
 			if link, err = tun.Find(name); err != nil {
@@ -206,11 +239,13 @@ func (a *Attempt) up(t core.Tunnel, name string) {
 		}
 		return link.Index, link.Up()
 	}, func(index int, err error) {
-		a.busy = false
+		a.working--
 		switch {
 		case err != nil:
 			a.Fail(core.ConnectFailed, err)
 		case !a.over:
+			a.wasUp = true
+			a.limit.Stop()
 			t.Index = index
 			a.report(core.Up{Tunnel: t})
 		}
@@ -220,6 +255,7 @@ func (a *Attempt) up(t core.Tunnel, name string) {
 
 func (a *Attempt) exited(exit proc.Exit) {
 	a.task = nil
+	a.waitNoMore()
 	if !a.over {
 		a.over = true
 		a.last.Cause, a.last.Err = a.program.Ended(exit)
@@ -231,14 +267,15 @@ func (a *Attempt) exited(exit proc.Exit) {
 // more.
 func (a *Attempt) leave() {
 	switch {
-	case !a.over || a.busy || a.task != nil || a.ended:
+	case !a.over || a.working > 0 || a.task != nil || a.ended:
 	case a.linked:
-		a.busy, a.linked = true, false
+		a.working++
+		a.linked = false
 		link := a.link
 		loop.Go(a.cfg.Loop, "remove a link", func(context.Context) (struct{}, error) {
 			return struct{}{}, tun.Remove(link)
 		}, func(_ struct{}, err error) {
-			a.busy = false
+			a.working--
 			if err != nil {
 				a.cfg.Log.Error("a tunnel's link is left", "connection", a.id, "err", err)
 			}

@@ -28,7 +28,7 @@ func ParseRoute(family int, network, mask, gateway string) (Route, error) {
 		return Route{}, err
 	}
 	dst, err := address.Prefix(bits)
-	if err != nil || dst.Addr().IsMulticast() || dst.Addr().IsLoopback() {
+	if err != nil || !routable(dst) {
 		return Route{}, errors.New("there is no route to such a network")
 	}
 	r := Route{Dst: dst}
@@ -44,6 +44,16 @@ func ParseRoute(family int, network, mask, gateway string) (Route, error) {
 	}
 	return r, nil
 }
+
+// routable reports whether packets for the network can be another machine's. What
+// begins with zeros stands for everything, or half of it, or means nothing.
+func routable(dst netip.Prefix) bool {
+	a := dst.Addr()
+	return !a.IsMulticast() && !a.IsLoopback() && !a.IsLinkLocalUnicast() && a != broadcast && (!a.IsUnspecified() || dst.Bits() <= 1)
+}
+
+// broadcast is all machines of a link.
+var broadcast = netip.AddrFrom4([4]byte{255, 255, 255, 255})
 
 // ParseNetworks reads network/mask/gateway, as provisioning files have it, or
 // family/network/mask/gateway, as saved connections do.
