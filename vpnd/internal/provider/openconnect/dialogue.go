@@ -100,7 +100,7 @@ func (a *attempt) askGroup(text, choices string) {
 func (a *attempt) askSecond(prompt string) {
 	a.Ask(core.Question{Fields: []core.Field{
 		{Name: keySecondPassword, Type: "password", Requirement: "mandatory", Value: prompt},
-	}}, func(answer core.Answer) { a.Send(answer[keySecondPassword] + "\n") })
+	}, Keep: true}, func(answer core.Answer) { a.Send(answer[keySecondPassword] + "\n") })
 }
 
 // exitCookie is how the program ends when the server has refused the cookie.

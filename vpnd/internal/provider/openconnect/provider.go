@@ -95,7 +95,12 @@ func (a *attempt) question() (q core.Question, ok bool) {
 		q.Fields = append(q.Fields, core.Field{Name: name, Type: kind, Requirement: requirement, Key: key})
 	}
 	inform(keyCACert)
-	switch t := a.settings.authType(); t {
+	t := a.settings.authType()
+	if t != byCookie {
+		inform(keyServerCert)
+		inform(keyVPNHost)
+	}
+	switch t {
 	case byUser, byUserCookie:
 		second := a.settings.is(keyUseSecond)
 		if t == byUserCookie && c.cookie != "" && !a.refused {
@@ -119,9 +124,11 @@ func (a *attempt) question() (q core.Question, ok bool) {
 		a.credentials.cookie = ""
 		return q, false
 	default:
-		ask(keyServerCert, "string", "optional", keyServerCert)
-		ask(keyVPNHost, "string", "optional", keyVPNHost)
+		for _, key := range []string{keyServerCert, keyVPNHost} {
+			q.Fields = append(q.Fields, core.Field{Name: key, Type: "string", Requirement: "optional", Key: key, Value: a.settings.text(key)})
+		}
 		ask(keyCookie, "string", "mandatory", "")
+		q.Keep = true
 		return q, a.refused || c.cookie == ""
 	}
 }

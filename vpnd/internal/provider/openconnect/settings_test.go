@@ -1,6 +1,7 @@
 package openconnect
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -91,4 +92,59 @@ func TestCheck(t *testing.T) {
 			t.Errorf("%s = %q: %v", test.key, test.value, err)
 		}
 	}
+}
+
+// What the agent is asked for and told, by the way of authenticating.
+func TestQuestion(t *testing.T) {
+	all := map[string]string{keyCACert: "/ca.pem", keyServerCert: "sha256:abcd", keyVPNHost: "node7.test", keyPKCSCert: "/c.p12"}
+	informed := keyCACert + " informational /ca.pem, " + keyServerCert + " informational sha256:abcd, " + keyVPNHost + " informational node7.test, "
+	login := "Username mandatory , Password mandatory "
+	for name, test := range map[string]struct {
+		text    map[string]string
+		secrets map[string]logx.Secret
+		refused bool
+		want    string // "" if nothing is asked
+		save    bool
+	}{
+		"cookie": {nil, nil, false, keyServerCert + " optional , " + keyVPNHost + " optional , " + keyCookie + " mandatory ", false},
+		"cookie, server known": {all, nil, false, keyCACert + " informational /ca.pem, " + keyServerCert + " optional sha256:abcd, " +
+			keyVPNHost + " optional node7.test, " + keyCookie + " mandatory ", false},
+		"cookie known":       {all, map[string]logx.Secret{keyCookie: "c"}, false, "", false},
+		"password":           {map[string]string{keyAuthType: byUser}, nil, false, login, true},
+		"cookie by password": {map[string]string{keyAuthType: byUserCookie}, nil, false, login, true},
+		"server known":       {with(all, keyAuthType, byUser), nil, false, informed + login, true},
+		"password known":     {map[string]string{keyAuthType: byUser}, map[string]logx.Secret{keyUsername: "u", keyPassword: "p"}, false, "", true},
+		"refused":            {map[string]string{keyAuthType: byUser}, map[string]logx.Secret{keyUsername: "u", keyPassword: "p"}, true, login, true},
+		"second password": {map[string]string{keyAuthType: byUser, keyUseSecond: "true"}, map[string]logx.Secret{keyUsername: "u", keyPassword: "p"},
+			false, login + ", " + keySecondPassword + " mandatory ", true},
+		"PKCS": {with(all, keyAuthType, byPKCS), nil, false, informed + keyPKCSCert + " informational /c.p12, " + keyPKCSPassword + " mandatory ", false},
+		"key":  {map[string]string{keyAuthType: byKey}, nil, false, "", false},
+	} {
+		a := &attempt{settings: settings{core.Settings{Text: test.text, Secrets: test.secrets}}, refused: test.refused}
+		a.credentials = a.settings.saved()
+		q, ok := a.question()
+		if ok != (test.want != "") {
+			t.Errorf("%s: asks %v", name, ok)
+		}
+		if !ok {
+			continue
+		}
+		var fields []string
+		for _, f := range q.Fields {
+			fields = append(fields, f.Name+" "+f.Requirement+" "+f.Value)
+		}
+		if got := strings.Join(fields, ", "); got != test.want {
+			t.Errorf("%s:\ngot  %s\nwant %s", name, got, test.want)
+		}
+		// What is not to be saved must not have the agent forget what it knows.
+		if q.Save != test.save || q.Keep == test.save || (q.Failure != "") != test.refused {
+			t.Errorf("%s: save %v, keep %v, failure %q", name, q.Save, q.Keep, q.Failure)
+		}
+	}
+}
+
+func with(m map[string]string, key, value string) map[string]string {
+	m = maps.Clone(m)
+	m[key] = value
+	return m
 }

@@ -49,7 +49,9 @@ func (p *Provider) Connect(req core.Request, report func(core.Event)) core.Attem
 	if q, ok := a.question(req.Refused > 0); ok {
 		a.Ask(q, func(answer core.Answer) {
 			for name, value := range answer {
-				a.values[name] = value.Reveal()
+				if value != "" {
+					a.values[name] = value.Reveal()
+				}
 			}
 			a.run()
 		})
@@ -67,21 +69,26 @@ type attempt struct {
 	why    error // what the program said went wrong
 }
 
-// question is what has to be asked before, if anything.
+// question is what has to be asked before, if anything: what is not known or, once
+// it was refused, who the user is. The group's secret is the administrator's, so
+// one that is there need not be said again.
 func (a *attempt) question(refused bool) (q core.Question, ok bool) {
 	if refused {
 		q.Failure = "Authentication failed"
 	}
-	ok = refused
-	ask := func(key, kind string) {
-		q.Fields = append(q.Fields, core.Field{Name: key, Type: kind, Requirement: "mandatory", Key: key})
-		ok = ok || a.values[key] == ""
+	ask := func(key, kind string, again bool) {
+		switch {
+		case a.values[key] == "" || again:
+			q.Fields = append(q.Fields, core.Field{Name: key, Type: kind, Requirement: "mandatory", Key: key})
+		case refused:
+			q.Fields = append(q.Fields, core.Field{Name: key, Type: kind, Requirement: "optional", Key: key})
+		}
 	}
-	ask(keyGroupSecret, "password")
-	ask(keyUsername, "string")
-	ask(keyPassword, "password")
+	ask(keyGroupSecret, "password", false)
+	ask(keyUsername, "string", refused)
+	ask(keyPassword, "password", refused)
 	q.Save = true
-	return q, ok
+	return q, len(q.Fields) > 0
 }
 
 func (a *attempt) run() {

@@ -51,3 +51,32 @@ func TestKeys(t *testing.T) {
 		}
 	}
 }
+
+// Users are asked for what is not known, and never for more than they know.
+func TestQuestion(t *testing.T) {
+	all := map[string]string{keyGroupSecret: "g", keyUsername: "u", keyPassword: "p"}
+	for name, test := range map[string]struct {
+		values  map[string]string
+		refused bool
+		want    string
+	}{
+		"nothing known":   {nil, false, keyGroupSecret + " mandatory, " + keyUsername + " mandatory, " + keyPassword + " mandatory"},
+		"group known":     {map[string]string{keyGroupSecret: "g"}, false, keyUsername + " mandatory, " + keyPassword + " mandatory"},
+		"password wanted": {map[string]string{keyGroupSecret: "g", keyUsername: "u"}, false, keyPassword + " mandatory"},
+		"all known":       {all, false, ""},
+		"refused":         {all, true, keyGroupSecret + " optional, " + keyUsername + " mandatory, " + keyPassword + " mandatory"},
+	} {
+		a := &attempt{values: test.values}
+		q, ok := a.question(test.refused)
+		var got []string
+		for _, f := range q.Fields {
+			if f.Key != f.Name {
+				t.Errorf("%s: %s is saved as %q", name, f.Name, f.Key)
+			}
+			got = append(got, f.Name+" "+f.Requirement)
+		}
+		if list := strings.Join(got, ", "); list != test.want || ok != (test.want != "") || (q.Failure != "") != test.refused || !q.Save {
+			t.Errorf("%s: asks for %s (%v), want %s", name, list, ok, test.want)
+		}
+	}
+}
