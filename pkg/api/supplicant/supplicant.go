@@ -76,7 +76,8 @@ const (
 
 // The keys of a WPSCredentials dictionary.
 const (
-	WPSCredentialsKey = "Key" // ay, read
+	WPSCredentialsSSID = "SSID" // ay, read
+	WPSCredentialsKey  = "Key"  // ay, read
 )
 
 // WPSServer implements fi.w1.wpa_supplicant1.Interface.WPS. Every method answers its call, at once or later.

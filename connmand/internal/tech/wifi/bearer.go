@@ -159,6 +159,7 @@ func (b *Bearer) changeOwner(owner string) {
 		return
 	}
 	b.silence = []func(){
+		b.Bus.Subscribe(bus.Match{Sender: owner, Interface: supplicant.InterfaceWpaSupplicant1, Member: "InterfaceRemoved"}, b.taken),
 		b.Bus.Subscribe(bus.Match{Sender: owner, Interface: supplicant.InterfaceInterface}, b.signalled),
 		b.Bus.Subscribe(bus.Match{Sender: owner, Interface: supplicant.InterfaceWPS}, b.signalled),
 		b.Bus.Subscribe(bus.Match{Sender: owner, Interface: properties.InterfaceProperties, Member: "PropertiesChanged"}, b.changed),
@@ -185,6 +186,18 @@ func (b *Bearer) remove(index int) {
 	a.gone = true
 	a.close(func() {})
 	a.device.Remove()
+}
+
+// taken hears that somebody took an adapter from the supplicant: it is given back.
+func (b *Bearer) taken(s bus.ReceivedSignal) {
+	path, ok := arg[bus.ObjectPath](s, 0)
+	for index, a := range b.adapters {
+		if ok && path != "" && a.path == path {
+			b.remove(index)
+			b.add(a.link)
+			return
+		}
+	}
 }
 
 // at returns the adapter at a path of the supplicant, or the one below which the

@@ -53,6 +53,29 @@ func wantState(t *testing.T, r *radio, s *core.Service, want core.State) {
 	})
 }
 
+// Somebody takes the adapter from the supplicant: it gets it back.
+func TestSupplicantLosesAdapter(t *testing.T) {
+	techtest.Run(t, func(w *techtest.World) {
+		r := newRadio(w)
+		a := r.plug("wlan0")
+		a.appear(accessPoint("home", -50))
+		r.mu.Lock()
+		delete(r.adapters, a.path)
+		r.mu.Unlock()
+		r.emit(rootPath, supplicant.InterfaceWpaSupplicant1, "InterfaceRemoved", bus.ObjectPath("/somebody/else"))
+		r.emit(rootPath, supplicant.InterfaceWpaSupplicant1, "InterfaceRemoved", a.path)
+		synctest.Wait()
+		again := r.adapter("wlan0")
+		if again == nil || again == a {
+			t.Fatal("the supplicant does not have the adapter back")
+		}
+		again.appear(accessPoint("home", -50))
+		s := r.service()
+		w.Do(func() { s.Connect("", func(error) {}) })
+		wantState(t, r, s, core.Configuration)
+	})
+}
+
 // What appears on the air becomes services, named as the C implementation does;
 // access points of one network are one service, as strong as the strongest.
 func TestServices(t *testing.T) {
@@ -397,6 +420,10 @@ func TestSetup(t *testing.T) {
 				r.emit(a.path, supplicant.InterfaceWPS, "Credentials", bus.Dict{{Key: "Key", Value: "a text"}})
 			},
 			func() { r.emit(a.path, supplicant.InterfaceWPS, "Credentials", bus.Dict{}) },
+			func() { // of a neighbour whose button was pressed, too
+				r.emit(a.path, supplicant.InterfaceWPS, "Credentials", bus.Dict{
+					{Key: "SSID", Value: []byte("next door")}, {Key: "Key", Value: []byte("from their router")}})
+			},
 			func() { w.Sleep(wpsTimeout) },
 		} {
 			w.Do(func() { s.Connect("", func(error) {}) })
@@ -405,7 +432,8 @@ func TestSetup(t *testing.T) {
 			wantState(t, r, s, core.Failed)
 		}
 		w.Do(func() { s.Connect("", func(error) {}) })
-		r.emit(a.path, supplicant.InterfaceWPS, "Credentials", bus.Dict{{Key: "Key", Value: []byte("from the router")}})
+		r.emit(a.path, supplicant.InterfaceWPS, "Credentials", bus.Dict{
+			{Key: "SSID", Value: []byte("home")}, {Key: "Key", Value: []byte("from the router")}})
 		wantState(t, r, s, core.Configuration)
 		for _, profile := range a.networks {
 			if psk, _ := profile.Get("psk"); psk != "from the router" {

@@ -60,8 +60,9 @@ func (a *adapter) setup(s bus.ReceivedSignal) {
 		}
 	case "Credentials":
 		about, _ := arg[bus.Dict](s, 0)
+		ssid, _ := bus.Lookup[[]byte](about, supplicant.WPSCredentialsSSID)
 		key, ok := bus.Lookup[[]byte](about, supplicant.WPSCredentialsKey)
-		if !ok || len(key) == 0 || len(key) > maxKey || bytes.ContainsRune(key, 0) {
+		if !ok || len(key) == 0 || len(key) > maxKey || bytes.ContainsRune(key, 0) || string(ssid) != t.n.ssid {
 			t.tell(errSetup)
 			return
 		}
