@@ -17,6 +17,7 @@ type Option struct {
 	Key     string // "PPPD.NoVJ"
 	Name    string // "novj"
 	Number  bool   // it has a value, a number; else it is there or not
+	Level   bool   // it is there or not, but for any number other than 0 too
 	Without string // its value if the setting is not there
 }
 
@@ -24,7 +25,7 @@ type Option struct {
 var Common = []Option{
 	{Key: "PPPD.EchoFailure", Name: "lcp-echo-failure", Number: true, Without: "0"},
 	{Key: "PPPD.EchoInterval", Name: "lcp-echo-interval", Number: true, Without: "0"},
-	{Key: "PPPD.Debug", Name: "debug"},
+	{Key: "PPPD.Debug", Name: "debug", Level: true},
 	{Key: "PPPD.RefuseEAP", Name: "refuse-eap"},
 	{Key: "PPPD.RefusePAP", Name: "refuse-pap"},
 	{Key: "PPPD.RefuseCHAP", Name: "refuse-chap"},
@@ -40,12 +41,28 @@ func Keys(options []Option) []core.Key {
 	var keys []core.Key
 	for _, o := range options {
 		check := CheckBool
-		if o.Number {
+		switch {
+		case o.Number:
 			check = Within(0, 1<<16)
+		case o.Level:
+			check = checkLevel
 		}
 		keys = append(keys, core.Key{Name: o.Key, Check: check})
 	}
 	return keys
+}
+
+func checkLevel(v string) error {
+	if CheckBool(v) != nil && Within(0, 1<<16)(v) != nil {
+		return errors.New("neither a level nor true nor false")
+	}
+	return nil
+}
+
+// on reports whether an option without a value is to be there.
+func (o Option) on(value string) bool {
+	level, err := strconv.Atoi(value)
+	return IsTrue(value) || o.Level && err == nil && level > 0
 }
 
 // CheckBool takes the words that the reference does.
@@ -103,7 +120,7 @@ func File(options []Option, s core.Settings, user string, password logx.Secret, 
 		switch {
 		case o.Number && value != "":
 			line(o.Name, value)
-		case !o.Number && IsTrue(value):
+		case !o.Number && o.on(value):
 			line(o.Name)
 		}
 	}

@@ -31,6 +31,35 @@ func TestFile(t *testing.T) {
 	}
 }
 
+// Each setting is an option of pppd's, and no setting is none.
+func TestOptions(t *testing.T) {
+	for key, tt := range map[string]struct{ value, line string }{
+		"PPPD.EchoFailure": {"3", `lcp-echo-failure "3"`}, "PPPD.EchoInterval": {"20", `lcp-echo-interval "20"`},
+		"PPPD.Debug": {"7", "debug"}, "PPPD.RefuseEAP": {"true", "refuse-eap"}, "PPPD.RefusePAP": {"yes", "refuse-pap"},
+		"PPPD.RefuseCHAP": {"1", "refuse-chap"}, "PPPD.RefuseMSCHAP": {"TRUE", "refuse-mschap"},
+		"PPPD.RefuseMSCHAP2": {"true", "refuse-mschap-v2"}, "PPPD.NoBSDComp": {"true", "nobsdcomp"},
+		"PPPD.NoDeflate": {"true", "nodeflate"}, "PPPD.NoVJ": {"true", "novj"},
+	} {
+		file := func(value string) string {
+			s := core.Settings{Text: map[string]string{key: value}}
+			return "\n" + File(Common, s, "", "", child.Place{})
+		}
+		if !strings.Contains(file(tt.value), "\n"+tt.line+" \n") || strings.Contains(file("0"), "\n"+tt.line+" \n") {
+			t.Errorf("%s = %s is not %s in%s", key, tt.value, tt.line, file(tt.value))
+		}
+	}
+	for _, k := range Keys(Common) {
+		for value, ok := range map[string]bool{
+			"0": true, "1": true, "7": strings.Contains(k.Name, "Echo") || k.Name == "PPPD.Debug",
+			"true": !strings.Contains(k.Name, "Echo"), "-1": false, "debug": false, "1\ndebug": false,
+		} {
+			if err := k.CheckValue(value); (err == nil) != ok {
+				t.Errorf("%s = %q: %v", k.Name, value, err)
+			}
+		}
+	}
+}
+
 func TestHeard(t *testing.T) {
 	server := netip.MustParseAddr("192.0.2.1")
 	env := map[string]string{"IFNAME": "ppp0", "IPLOCAL": "10.60.0.10", "IPREMOTE": "10.60.0.1", "DNS1": "10.60.0.53", "DNS2": "10.60.0.53"}

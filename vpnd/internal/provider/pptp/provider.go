@@ -83,11 +83,12 @@ func run(a *ppp.Attempt, s core.Settings) {
 		a.Fail(core.ConnectFailed, err)
 		return
 	}
-	command, err := carry(a.Server.String(), s)
+	carrierPath, err := proc.Find(carrier)
 	if err != nil {
 		a.Fail(core.ConnectFailed, err)
 		return
 	}
+	command := carry(carrierPath, a.Server.String(), s)
 	var ear ppp.Ear
 	a.Run(child.Program{
 		Spec: func(p child.Place) proc.Spec {
@@ -113,16 +114,12 @@ func run(a *ppp.Attempt, s core.Settings) {
 
 // carry is the command that carries pppd's packets, which a shell runs: all of
 // its words are plain, an address and numbers.
-func carry(server string, s core.Settings) (string, error) {
-	path, err := proc.Find(carrier)
-	if err != nil {
-		return "", err
-	}
+func carry(path, server string, s core.Settings) string {
 	words := []string{path, server, "--nolaunchpppd", "--loglevel", "2"}
 	for _, o := range carrierOptions {
 		if value := s.Text[o.key]; value != "" {
 			words = append(words, o.name, value)
 		}
 	}
-	return strings.Join(words, " "), nil
+	return strings.Join(words, " ")
 }
