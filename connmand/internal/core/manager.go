@@ -47,6 +47,7 @@ type Manager struct {
 	radios       map[Type]Radio
 	services     []*Service // in the order shown to users
 	specs        []ServiceSpec
+	specsKnown   bool // the provisioning files have been read
 	agents       agents
 	hidden       []string // SSIDs to ask for by name
 	frequencies  []int    // of known networks

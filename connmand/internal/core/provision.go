@@ -10,7 +10,7 @@ import (
 // files name now.
 func (m *Manager) SetSpecs(specs []ServiceSpec) {
 	hidden := m.HiddenSSIDs()
-	m.specs = specs
+	m.specs, m.specsKnown = specs, true
 	m.provision()
 	if !slices.Equal(hidden, m.HiddenSSIDs()) {
 		m.look()
@@ -21,6 +21,9 @@ func (m *Manager) SetSpecs(specs []ServiceSpec) {
 func (m *Manager) provision() { m.settle.specs = true }
 
 func (m *Manager) applySpecs() {
+	if !m.specsKnown {
+		return // the settings hold what the files said in an earlier run
+	}
 	claimed := map[*Service]*ServiceSpec{}
 	// Those that name their link choose before those that take any.
 	for _, general := range []bool{false, true} {
@@ -69,8 +72,6 @@ func (spec *ServiceSpec) matches(s *Service) bool {
 		return false
 	case s.kind == Wifi && !spec.Wifi.matches(s.network.info.Wireless):
 		return false
-	case s.kind != Wifi && s.kind != Ethernet:
-		return false
 	case spec.MAC != "":
 		return spec.MAC == link.Addr || spec.MAC == s.Device().Permanent
 	case spec.DeviceName != "":
@@ -112,6 +113,7 @@ func (s *Service) applySpec(spec *ServiceSpec) {
 	if !s.immutable {
 		s.immutable = true
 		s.mark(PropImmutable)
+		s.m.autoConnect()
 	}
 	if !s.favorite {
 		s.favorite = true
@@ -119,6 +121,13 @@ func (s *Service) applySpec(spec *ServiceSpec) {
 		s.mark(PropAutoConnect)
 	}
 	s.follow(old)
+}
+
+// prescribed reports whether a specification alone is reason enough to connect a
+// wired service: where its technology does not connect by itself, AutoConnect says
+// nothing of what the user wants.
+func (s *Service) prescribed() bool {
+	return s.spec != nil && s.kind != Wifi && !slices.Contains(s.m.cfg.DefaultAutoConnect, s.kind)
 }
 
 // followAccess has a network joined with what a specification says anew, was being

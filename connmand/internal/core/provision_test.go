@@ -63,3 +63,86 @@ func TestUnspecificGroupTakesOneService(t *testing.T) {
 		}
 	})
 }
+
+// A machine that is a USB gadget is provisioned like one with a cable, and
+// connects, which gadgets do not by themselves.
+func TestProvisionedGadget(t *testing.T) {
+	cfg := defaults()
+	cfg.DefaultEnabled = []Type{Gadget}
+	inWorld(t, cfg, func(w *world) {
+		w.do(func() {
+			info := DeviceInfo{Type: Gadget, Link: Link{Index: 5, Name: "usb0", Addr: "\x02\x00\x00\x00\x00\x05"}}
+			w.devices["usb0"] = w.m.AddDevice(info, poweredDevice{})
+		})
+		w.cable("usb0")
+		address := netip.MustParsePrefix("10.0.0.60/24")
+		spec := ServiceSpec{File: "usb", Entry: "x", IPv4: &IPv4Settings{Method: IPv4Manual, Address: address}}
+		for _, kind := range []Type{Ethernet, Gadget} {
+			spec.Type = kind
+			w.do(func() { w.m.SetSpecs([]ServiceSpec{spec}) })
+			if s := w.service("usb0"); s.Immutable() != (kind == Gadget) {
+				t.Errorf("a group for %s: immutable %v", kind, s.Immutable())
+			}
+		}
+		w.wantState("usb0", Ready)
+		if addrs := w.links.configs[5].Addrs; len(addrs) != 1 || addrs[0].Prefix != address {
+			t.Errorf("the link has %v", addrs)
+		}
+	})
+}
+
+// A file is reason enough to connect a cable where cables do not connect by
+// themselves, until the user disconnects it; where they do, AutoConnect counts.
+func TestProvisionedCableConnects(t *testing.T) {
+	for _, tt := range []struct {
+		byDefault []Type
+		saved     bool // AutoConnect
+		want      State
+	}{
+		{[]Type{Wifi}, false, Configuration},
+		{[]Type{Ethernet}, false, Idle},
+		{[]Type{Ethernet}, true, Configuration},
+	} {
+		cfg := defaults()
+		cfg.DefaultAutoConnect = tt.byDefault
+		store := &fakeStore{services: map[string]ServiceSettings{
+			"ethernet_020000000002_cable": {AutoConnect: &tt.saved, ConfigFile: "office", ConfigEntry: "lan"},
+		}}
+		inWorldWith(t, cfg, store, func(w *world) {
+			w.plug("eth0")
+			spec := ServiceSpec{File: "office", Entry: "lan", Type: Ethernet}
+			w.do(func() { w.m.SetSpecs([]ServiceSpec{spec}) })
+			w.wantState("eth0", tt.want)
+			w.do(func() { w.service("eth0").Disconnect(func(error) {}) })
+			spec.SearchDomains = []string{"office.test"}
+			w.do(func() { w.m.SetSpecs([]ServiceSpec{spec}) })
+			w.wantState("eth0", Idle)
+		})
+	}
+}
+
+// What a file made of a service in an earlier run holds until the files have been
+// read: nothing is undone for a moment.
+func TestSavedProvisioningStaysUntilFilesAreRead(t *testing.T) {
+	auto := false
+	saved := ServiceSettings{
+		AutoConnect: &auto, ConfigFile: "office", ConfigEntry: "lan",
+		IPv4: IPv4Settings{Method: IPv4Manual, Address: netip.MustParsePrefix("10.0.0.60/24")},
+	}
+	store := &fakeStore{services: map[string]ServiceSettings{"ethernet_020000000002_cable": saved}}
+	inWorldWith(t, defaults(), store, func(w *world) {
+		w.plug("eth0")
+		if s := w.service("eth0"); s.Settings().ConfigFile != "office" || *s.Settings().AutoConnect || s.IPv4Configuration().Method != IPv4Manual {
+			t.Errorf("before the files were read: %+v", s.Settings())
+		}
+		spec := ServiceSpec{File: "office", Entry: "lan", Type: Ethernet, IPv4: &saved.IPv4}
+		w.do(func() { w.m.SetSpecs([]ServiceSpec{spec}) })
+		if s := w.service("eth0"); !s.Immutable() || *s.Settings().AutoConnect {
+			t.Errorf("afterwards: immutable %v, %+v", s.Immutable(), s.Settings())
+		}
+		w.do(func() { w.m.SetSpecs(nil) })
+		if s := w.service("eth0"); s.Immutable() || s.Settings().ConfigFile != "" {
+			t.Errorf("without the file: immutable %v, %+v", s.Immutable(), s.Settings())
+		}
+	})
+}

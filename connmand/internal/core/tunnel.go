@@ -69,7 +69,7 @@ func (m *Manager) unwish(id string) {
 
 // wanted reports whether the service is to be connected without being asked to.
 func (s *Service) wanted() bool {
-	return !s.ignore && (s.AutoConnect() || s.m.wishes[s.id] != nil)
+	return !s.ignore && (s.AutoConnect() || s.prescribed() || s.m.wishes[s.id] != nil)
 }
 
 // vpnRemoved follows a VPN that is no longer known.
