@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/netip"
 	"slices"
+	"time"
 
 	"net.connman/pkg/netcfg"
 )
@@ -223,6 +224,10 @@ func (m *Manager) loadService(n *Network) {
 	})
 }
 
+// remakeTime is how long a provisioned VPN that has gone keeps its settings: one whose
+// file was edited is made anew.
+const remakeTime = time.Minute
+
 // Remove forgets the network: it cannot be reached any more. A VPN that goes while
 // its device stays was deleted, and its settings go, too.
 func (n *Network) Remove() {
@@ -235,7 +240,15 @@ func (n *Network) Remove() {
 	if n.service != nil {
 		n.service.remove()
 	}
-	if n.device.info.Type == VPN && !n.device.removed {
-		n.device.m.ports.Storage.RemoveService(n.ServiceID())
+	switch m, id := n.device.m, n.ServiceID(); {
+	case n.device.info.Type != VPN, n.device.removed:
+	case n.info.VPN.Immutable:
+		m.loop.After("VPN "+id, remakeTime, func() {
+			if m.Service(id) == nil && !n.device.removed {
+				m.ports.Storage.RemoveService(id)
+			}
+		})
+	default:
+		m.ports.Storage.RemoveService(id)
 	}
 }

@@ -410,6 +410,42 @@ func TestVPNRemoved(t *testing.T) {
 	})
 }
 
+// Whose provisioning file was edited is made anew, and stays as the user set it.
+func TestVPNProvisionedAnew(t *testing.T) {
+	inWorld(t, defaults(), func(w *world) {
+		f := w.addVPN("office")
+		provisioned := func() { f.network.SetVPN(VPNInfo{Host: server.String(), Immutable: true}) }
+		w.do(provisioned)
+		w.online("eth0", "10.0.0.2/24", "10.0.0.1")
+		f.connect()
+		id := f.network.ServiceID()
+		w.do(func() {
+			if err := f.network.service.SetAutoConnect(true); err != nil {
+				t.Fatal(err)
+			}
+		})
+		for range 2 {
+			w.do(func() {
+				f.network.Remove()
+				f.network = f.device.AddNetwork(NetworkInfo{Ident: "office", Name: "Office"}, f)
+				provisioned()
+			})
+			if !f.network.service.AutoConnect() {
+				t.Error("AutoConnect was forgotten")
+			}
+			w.sleep(2 * remakeTime)
+			if s, kept := w.store.services[id]; !kept || !*s.AutoConnect {
+				t.Error("its settings were removed")
+			}
+		}
+		w.do(f.network.Remove)
+		w.sleep(2 * remakeTime)
+		if _, kept := w.store.services[id]; kept {
+			t.Error("its settings are still there")
+		}
+	})
+}
+
 // A tunnel that was there before the daemon is taken over, without a moment in
 // which something goes around it.
 func TestTunnelOfAnEarlierRun(t *testing.T) {
