@@ -69,6 +69,7 @@ type Bearer struct {
 // that the bus can start is started when there is a first one.
 func Start(c Config) *Bearer {
 	b := &Bearer{Config: c, links: map[int]kernel.Link{}, adapters: map[int]*adapter{}}
+	b.Bus = wakeful{Bus: c.Bus, loop: c.Loop}
 	c.Bus.WatchName(busName, b.changeOwner)
 	c.Links.Watch(b.observe)
 	return b

@@ -37,6 +37,9 @@ type fakeSupplicant struct {
 	selected func(a *fakeAdapter)
 	// refuse are members whose calls fail.
 	refuse map[string]error
+	// drowsy are members whose calls lie there until there is another one.
+	drowsy map[string]bool
+	lying  []func()
 }
 
 type subscription struct {
@@ -119,13 +122,24 @@ func (f *fakeSupplicant) emit(path bus.ObjectPath, iface, member string, args ..
 
 func (f *fakeSupplicant) Call(m bus.MethodCall, done func([]any, error)) func() {
 	cancelled := false
-	f.w.Loop.Post("call", func() {
+	serve := func() {
 		values, err := f.serve(m)
 		f.w.Loop.Post("reply", func() {
 			if done != nil && !cancelled {
 				done(values, err)
 			}
 		})
+	}
+	f.w.Loop.Post("call", func() {
+		for _, serve := range f.lying {
+			serve()
+		}
+		f.lying = nil
+		if f.drowsy[m.Member] {
+			f.lying = append(f.lying, serve)
+			return
+		}
+		serve()
 	})
 	return func() { cancelled = true }
 }

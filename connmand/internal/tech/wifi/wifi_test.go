@@ -287,6 +287,21 @@ func TestServerRefuses(t *testing.T) {
 	})
 }
 
+// The supplicant sleeps over calls until there are others: it is woken.
+func TestSupplicantSleepsOverCalls(t *testing.T) {
+	for _, member := range []string{"GetAll", "AddNetwork", "SelectNetwork", "Scan"} {
+		t.Run(member, func(t *testing.T) {
+			techtest.Run(t, func(w *techtest.World) {
+				r := newRadio(w)
+				r.drowsy = map[string]bool{member: true}
+				r.plug("wlan0").appear(accessPoint("home", -50))
+				w.Sleep(2 * time.Second)
+				wantState(t, r, r.service(), core.Configuration)
+			})
+		})
+	}
+}
+
 // A lost connection is taken up again at once, but one that is thrown out again
 // and again waits.
 func TestThrownOut(t *testing.T) {
