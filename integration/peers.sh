@@ -23,6 +23,7 @@ hostapd:usr/sbin/hostapd
 iw:sbin/iw
 busybox-static:bin/busybox
 linux-image-amd64:kernel
+wireless-regdb:lib/firmware/regulatory.db
 unbound:usr/sbin/unbound
 ocserv:usr/sbin/ocserv
 libstrongswan:usr/lib/ipsec/libstrongswan.so
@@ -52,6 +53,7 @@ ppp:pppd
 pptp-linux:pptp
 vpnc:vpnc
 systemd:systemd-analyze
+tzdata:lib
 tcpdump:tcpdump
 fish:fish
 zsh:zsh
@@ -147,11 +149,21 @@ kernel() {
 	ln -s "boot/vmlinuz-$version" "$dir/$1/kernel"
 }
 
+# rules NAME: unpacks the rules for radios. The kernel believes those that were
+# signed for it, which the package calls otherwise until it is installed.
+rules() {
+	unpack "$1" "$1"
+	for file in regulatory.db regulatory.db.p7s; do
+		ln -s "$file-debian" "$dir/$1/lib/firmware/$file"
+	done
+}
+
 mkdir -p "$dir/download"
 for package in $absent; do
 	echo "peers: $package"
 	case $package in
 	linux-image-*) kernel "$package" ;;
+	wireless-regdb) rules "$package" ;;
 	*) unpack "$package" "$package" ;;
 	esac
 done

@@ -160,7 +160,8 @@ func (g Guest) arguments(dir, control, console string) []string {
 		// A guest that panics ends at once. It doesn't look whether its timer works,
 		// which seems not to on a machine that is busy.
 		"-append", "console=ttyS0 panic=-1 quiet no_timer_check busybox=" + busybox(g.Peers) +
-			" kernel=" + filepath.Join(g.Peers, kernelPackage),
+			" kernel=" + filepath.Join(g.Peers, kernelPackage) +
+			" firmware_class.path=" + filepath.Join(g.Peers, "wireless-regdb/lib/firmware"),
 		"-serial", "file:" + console,
 		"-device", "virtio-serial-pci", "-chardev", "stdio,id=output,signal=off",
 		"-device", "virtserialport,chardev=output",

@@ -163,6 +163,7 @@ func TestCrowd(t *testing.T) {
 	if after, err := s.order(); err != nil || !slices.Equal(before, after) {
 		t.Errorf("nothing changed but the order, %v", err)
 	}
+	s.recorded(recorder)
 	if n := reorderings(recorder, 0); n > 0 {
 		t.Errorf("%d times ServicesChanged though nothing changed", n)
 	}
@@ -183,6 +184,7 @@ func TestCrowd(t *testing.T) {
 		t.Errorf("the daemon has %d KiB of memory, want %d at most", n, maxRss)
 	}
 	s.wantQuiet()
+	s.recorded(recorder)
 	if n := reorderings(recorder, mark); n != scans {
 		t.Errorf("%d times ServicesChanged for %d scans", n, scans)
 	}

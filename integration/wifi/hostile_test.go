@@ -74,6 +74,7 @@ func TestThrownOut(t *testing.T) {
 	for range 200 {
 		ap.tell("deauthenticate", "ff:ff:ff:ff:ff:ff")
 	}
+	s.recorded(recorder)
 	attempts := 0
 	for _, record := range recorder.Records(0) {
 		if m := record.Message; m.Type == dbus.TypeMethodCall && lab.Header(m, dbus.FieldMember) == "SelectNetwork" {

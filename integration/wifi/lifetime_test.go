@@ -23,10 +23,10 @@ func TestPulled(t *testing.T) {
 		t.Run(when, func(t *testing.T) {
 			s := s.in(t)
 			pull(t, s)
-			must(t, s.pull())
+			must(t, s.pull(0))
 			s.wantSeen(path, false)
 			s.silent.Store(false)
-			must(t, s.plug())
+			must(t, s.plug(0))
 			s.wantSeen(path, true)
 		})
 	}
@@ -43,8 +43,14 @@ func TestPulled(t *testing.T) {
 	s.connected("Attic", "psk")
 	again("association", func(t *testing.T, s *session) {
 		must(t, s.call(path, "net.connman.Service.Disconnect").Err)
+		recorder := s.follow()
 		s.conn.Object("net.connman", path).Go("net.connman.Service.Connect", 0, nil)
-		s.wantState(path, "association")
+		ctx, cancel := s.patient()
+		defer cancel()
+		_, err := recorder.Wait(ctx, 0, func(m *dbus.Message) bool { // it does not last until the daemon is asked
+			return signalled(m, path, "State") && m.Body[1].(dbus.Variant).Value() == "association"
+		})
+		must(t, err)
 	})
 	s.connected("Attic", "psk")
 	again("configuration", func(t *testing.T, s *session) {
@@ -70,13 +76,14 @@ func TestPassphraseChanges(t *testing.T) {
 		return p["Error"].Value(), err
 	})
 	failures := 0
-	for _, state := range states(recorder, path) {
+	went := s.states(recorder, path)
+	for _, state := range went {
 		if state == "failure" {
 			failures++
 		}
 	}
 	if failures < 2 {
-		t.Errorf("the passphrase counts as wrong after %v", states(recorder, path))
+		t.Errorf("the passphrase counts as wrong after %v", went)
 	}
 	settings, err := os.ReadFile(s.machine.Path("/var/lib/connman/" + filepath.Base(string(path)) + "/settings"))
 	if err != nil || !strings.Contains(string(settings), "Passphrase=correct horse\n") {

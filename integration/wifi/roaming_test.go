@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 
@@ -55,8 +56,27 @@ func (s *session) follow() *lab.Recorder {
 	return recorder
 }
 
+// recorded waits until the recorder has all that the daemon has said by now: what it
+// records comes to it by a connection of its own.
+func (s *session) recorded(recorder *lab.Recorder) {
+	s.t.Helper()
+	conn, err := s.bus.Connect()
+	must(s.t, err)
+	defer conn.Close()
+	must(s.t, conn.Object("net.connman", "/").Call("net.connman.Manager.GetProperties", 0).Err)
+	ctx, cancel := s.patient()
+	defer cancel()
+	_, err = recorder.Wait(ctx, 0, func(m *dbus.Message) bool {
+		return m.Type == dbus.TypeMethodReply && lab.Header(m, dbus.FieldDestination) == conn.Names()[0] &&
+			lab.Header(m, dbus.FieldSender) != "org.freedesktop.DBus"
+	})
+	must(s.t, err)
+}
+
 // states are those that a service has gone through since the recording began.
-func states(recorder *lab.Recorder, path dbus.ObjectPath) []string {
+func (s *session) states(recorder *lab.Recorder, path dbus.ObjectPath) []string {
+	s.t.Helper()
+	s.recorded(recorder)
 	var all []string
 	for _, record := range recorder.Records(0) {
 		m := record.Message
@@ -95,10 +115,9 @@ func TestRoaming(t *testing.T) {
 	}
 	s.wantAssociated(far)
 	must(t, s.reaches())
-	for _, state := range states(recorder, path) {
-		if state != "ready" && state != "online" {
-			t.Errorf("roaming led through %v", states(recorder, path))
-		}
+	roamed := s.states(recorder, path)
+	if slices.ContainsFunc(roamed, func(state string) bool { return state != "ready" && state != "online" }) {
+		t.Errorf("roaming led through %v", roamed)
 	}
 	for len(addresses) > 0 {
 		if a := <-addresses; !a.NewAddr && a.LinkAddress.IP.To4() != nil {
@@ -109,9 +128,7 @@ func TestRoaming(t *testing.T) {
 	second.stop()
 	s.wantAssociated(near)
 	s.connected("Campus", "psk")
-	for _, state := range states(recorder, path) {
-		if state == "failure" {
-			t.Errorf("going back led through %v", states(recorder, path))
-		}
+	if back := s.states(recorder, path); slices.Contains(back, "failure") {
+		t.Errorf("going back led through %v", back)
 	}
 }

@@ -76,6 +76,15 @@ func (s *session) logOutputs() {
 	}
 }
 
+// configure writes the daemon's configuration for this session: lines of the group
+// General.
+func (s *session) configure(lines string) {
+	s.t.Helper()
+	const config = "/etc/connman/main.conf"
+	must(s.t, s.machine.WriteFile(config, "[General]\n"+lines+"\n"))
+	s.t.Cleanup(func() { must(s.t, os.Remove(s.machine.Path(config))) })
+}
+
 // run starts the daemon and powers Wi-Fi.
 func (s *session) run() {
 	s.t.Helper()
@@ -89,7 +98,7 @@ func (s *session) launch() {
 	var err error
 	s.daemon, err = s.manager.Run(s.machine, s.bus, "-d")
 	must(s.t, err)
-	ctx, cancel := context.WithTimeout(s.t.Context(), patience)
+	ctx, cancel := s.patient()
 	defer cancel()
 	must(s.t, s.bus.WaitName(ctx, "net.connman", true))
 	s.eventually("technology wifi", true, func() (any, error) {
@@ -121,9 +130,14 @@ func (s *session) restart() {
 	s.run()
 }
 
+// patient lasts as long as anything may take.
+func (s *session) patient() (context.Context, context.CancelFunc) {
+	return context.WithTimeout(s.t.Context(), patience)
+}
+
 // call calls the daemon.
 func (s *session) call(path dbus.ObjectPath, method string, args ...any) *dbus.Call {
-	ctx, cancel := context.WithTimeout(s.t.Context(), patience)
+	ctx, cancel := s.patient()
 	defer cancel()
 	return s.conn.Object("net.connman", path).CallWithContext(ctx, method, 0, args...)
 }

@@ -173,15 +173,15 @@ func (w *world) makeRadios() error {
 	return moveRadio(w.house, w.machine, w.radio(0))
 }
 
-// pull takes the machine's adapter away.
-func (w *world) pull() error { return pullRadio(w.machine, w.radio(0)) }
+// pull takes the machine's adapter away, and plug brings it back, or another one:
+// the radio of that number.
+func (w *world) pull(n int) error { return pullRadio(w.machine, w.radio(n)) }
 
-// plug brings it back.
-func (w *world) plug() error {
-	if err := makeRadio(w.house, w.radio(0), w.radioAddress(0)); err != nil {
+func (w *world) plug(n int) error {
+	if err := makeRadio(w.house, w.radio(n), w.radioAddress(n)); err != nil {
 		return err
 	}
-	return moveRadio(w.house, w.machine, w.radio(0))
+	return moveRadio(w.house, w.machine, w.radio(n))
 }
 
 // hasten has a program served before others: the kernel repeats what it sends to
