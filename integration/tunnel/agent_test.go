@@ -3,10 +3,13 @@
 package tunnel
 
 import (
+	"errors"
 	"strings"
 	"sync"
+	"testing"
 
 	"github.com/godbus/dbus/v5"
+	"net.connman/integration/lab"
 )
 
 const agentPath = dbus.ObjectPath("/agent")
@@ -55,6 +58,17 @@ func (a *agent) hesitate() (release func()) {
 		a.busy = nil
 		close(busy)
 	}
+}
+
+// isAsked waits until there is a question.
+func (a *agent) isAsked(t testing.TB) {
+	t.Helper()
+	must(t, lab.Eventually(patience, func() error {
+		if len(a.questions()) == 0 {
+			return errors.New("no question")
+		}
+		return nil
+	}))
 }
 
 // questions are what was asked since will.

@@ -28,13 +28,8 @@ func (w *world) startOcserv(more ...string) *ocserv {
 	s.cert = cert
 	const dir = "/run/ocserv" // where its workers, who are nobody, get at it
 	must(w.t, os.MkdirAll(w.server.Path(dir), 0o755))
-	users := filepath.Join(dir, "users")
-	cmd := exec.Command(peer("ocserv/usr/bin/ocpasswd"), "-c", w.server.Path(users), "-g", "staff,guest", userName)
-	cmd.Stdin = strings.NewReader(password + "\n" + password + "\n")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		w.t.Fatalf("ocpasswd: %v\n%s", err, out)
-	}
-	config := strings.NewReplacer("DIR", dir, "USERS", users, "CERT", cert, "KEY", key, "CA", s.authority.CA).Replace(
+	w.ocservPassword(password)
+	config := strings.NewReplacer("DIR", dir, "USERS", ocservUsers, "CERT", cert, "KEY", key, "CA", s.authority.CA).Replace(
 		strings.Join(append(more, `listen-host = `+serverIP+`
 tcp-port = 443
 udp-port = 443
@@ -69,6 +64,18 @@ cisco-client-compat = true
 	must(w.t, err)
 	w.listening("443")
 	return s
+}
+
+const ocservUsers = "/run/ocserv/users"
+
+// ocservPassword has servers know the user by that password.
+func (w *world) ocservPassword(password string) {
+	w.t.Helper()
+	cmd := exec.Command(peer("ocserv/usr/bin/ocpasswd"), "-c", w.server.Path(ocservUsers), "-g", "staff,guest", userName)
+	cmd.Stdin = strings.NewReader(password + "\n" + password + "\n")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		w.t.Fatalf("ocpasswd: %v\n%s", err, out)
+	}
 }
 
 // listening waits until the server listens on a TCP port.

@@ -374,12 +374,7 @@ func TestOpenVPNDies(t *testing.T) {
 
 	release := w.agent.hesitate()
 	connect()
-	must(t, lab.Eventually(patience, func() error {
-		if len(w.agent.questions()) == 0 {
-			return fmt.Errorf("no question")
-		}
-		return nil
-	}))
+	w.agent.isAsked(t)
 	die("while the user is asked")
 	refused("while the user is asked")
 	release()

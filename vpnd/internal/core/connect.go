@@ -49,6 +49,7 @@ func (c *Connection) try(sender string, done func(error)) {
 		ID:       c.id,
 		Settings: c.settings(),
 		Refused:  c.countRefused(),
+		Forgives: c.forgives(),
 		Ask:      &asker{a},
 	}, a.report)
 }
@@ -267,16 +268,25 @@ func (c *Connection) count(cause Cause) {
 	}
 }
 
-// countRefused is how many refusals speak against the credentials. Those soon
-// after a success don't, up to AuthErrorLimit of them: servers that let a user in
-// once only refuse him while they don't know that his last connection is dead.
+// countRefused is how many refusals speak against the credentials.
 func (c *Connection) countRefused() int {
+	if c.withinLimit(c.refused) {
+		return 0
+	}
+	return c.refused
+}
+
+// forgives reports whether one more refusal would not speak against them either.
+func (c *Connection) forgives() bool { return c.withinLimit(c.refused + 1) }
+
+// withinLimit reports whether so many refusals don't speak against the credentials.
+// Those soon after a success don't, up to AuthErrorLimit of them: servers that let a
+// user in once only refuse him while they don't know that his last connection is
+// dead.
+func (c *Connection) withinLimit(refused int) bool {
 	limit := defaultAuthErrorLimit(c.typ)
 	if text := c.text[PropAuthErrorLimit]; text != "" {
 		limit, _ = strconv.Atoi(text) // was checked
 	}
-	if !c.lastUp.IsZero() && c.m.loop.Now().Sub(c.lastUp) <= okTime && c.refused <= limit {
-		return 0
-	}
-	return c.refused
+	return !c.lastUp.IsZero() && c.m.loop.Now().Sub(c.lastUp) <= okTime && refused <= limit
 }

@@ -159,15 +159,38 @@ func TestRemoveWhileUp(t *testing.T) {
 		if got := w.changes(); got[0] != "removed vpn_test" || !old.stopped || len(w.store.saved) != 0 {
 			t.Errorf("told %q, stopped %v, kept %v", got, old.stopped, w.store.saved)
 		}
-		again := w.create(Description{})
-		w.connect(again).is(t, ErrInProgress)
 		if !w.m.Busy() {
 			t.Error("a tunnel ends, and the daemon is idle")
 		}
+		again := w.create(Description{})
+		w.connect(again).is(t, ErrInProgress)
 		w.do(func() { old.report(Ended{}) })
 		w.changes()
 		w.connect(again)
 		w.expect("configuration")
+	})
+}
+
+// The daemon may go when it has nothing to show and nobody to speak with.
+func TestBusy(t *testing.T) {
+	run(t, nil, func(w *world) {
+		busy := func(want bool, why string) {
+			t.Helper()
+			w.do(func() {
+				if w.m.Busy() != want {
+					t.Errorf("busy: %v, %s", !want, why)
+				}
+			})
+		}
+		busy(false, "at the beginning")
+		c := w.create(Description{})
+		busy(true, "though there is a connection")
+		w.do(func() { _ = w.m.Remove(c.id) })
+		busy(false, "behind the last connection")
+		w.do(func() { _ = w.m.RegisterAgent(AgentID{":1.1", "/a"}) })
+		busy(true, "though there is an agent")
+		w.do(func() { _ = w.m.UnregisterAgent(":1.1") })
+		busy(false, "behind the last agent")
 	})
 }
 
@@ -243,9 +266,15 @@ func TestAuthErrorLimit(t *testing.T) {
 					w.pass(tt.after)
 				}
 				var got []int
-				for range tt.want {
+				forgives := false
+				for i := range tt.want {
 					w.connect(c)
-					got = append(got, w.provider.last().req.Refused)
+					req := w.provider.last().req
+					if i > 0 && forgives != (req.Refused == 0) {
+						t.Errorf("attempt %d: Forgives was %v, Refused is %d", i, forgives, req.Refused)
+					}
+					forgives = req.Forgives
+					got = append(got, req.Refused)
 					w.do(func() { w.provider.last().report(Ended{AuthFailed, errors.New("no")}) })
 				}
 				if !slices.Equal(got, tt.want) {

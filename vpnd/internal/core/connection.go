@@ -115,9 +115,9 @@ func (c *Connection) settings() Settings {
 }
 
 // save keeps the connection. Whoever changes a setting wants another try: a
-// failure is forgotten.
+// failure is forgotten, and what served before may not any more.
 func (c *Connection) save() {
-	c.refused = 0
+	c.refused, c.lastUp = 0, time.Time{}
 	if c.state == Failure {
 		c.setState(Idle, "settings changed")
 	}

@@ -42,7 +42,10 @@ type Request struct {
 	// Refused counts the authentications that failed since the last success:
 	// what is saved may be wrong when it is not 0.
 	Refused int
-	Ask     Asker
+	// Forgives says that one more refusal would not mean so, as they served not
+	// long ago: it ends the attempt, and the user is not asked.
+	Forgives bool
+	Ask      Asker
 }
 
 // Settings are the settings of a connection by key, as clients and files write

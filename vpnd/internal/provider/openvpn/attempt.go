@@ -34,6 +34,7 @@ type attempt struct {
 	wasUp     bool // it was once
 
 	asking    func() // cancels the question
+	asked     bool   // the user was
 	given     map[string]credentials
 	challenge *dynamicChallenge
 	failure   string // why the user is asked again

@@ -128,6 +128,10 @@ func (a *attempt) refuse(r refused) {
 	}
 	a.challenge = nil
 	a.refusals++
+	if r.what == needAuth && a.req.Forgives && !a.asked {
+		a.fail(core.AuthFailed, errors.New("the server refuses credentials that it took before"))
+		return
+	}
 	a.failure = readable(r.reason)
 	if a.failure == "" {
 		a.failure = "Authentication failed"
@@ -170,6 +174,7 @@ func (c challenge) fields() []core.Field {
 func (a *attempt) ask(q core.Question, use func(core.Answer)) {
 	a.cancelQuestion()
 	a.limit.Stop()
+	a.asked = true
 	a.asking = a.req.Ask.Ask(q, func(answer core.Answer, err error) {
 		a.asking = nil
 		switch {
