@@ -209,6 +209,29 @@ func TestForeignLinksAreLeftAlone(t *testing.T) {
 	}
 }
 
+// TestPartsAreLeftOut: without the part for cables there is no such technology,
+// and the link is left as it is. The loopback link shows when links were seen.
+func TestPartsAreLeftOut(t *testing.T) {
+	t.Parallel()
+	for _, args := range [][]string{{"--noplugin", "eth*"}, {"--plugin", "wifi,vpn"}} {
+		w := newWorld(t, 1, nil)
+		w.shell("ip addr flush dev lo; ip link set lo down")
+		before := w.state("eth0")
+		w.start(args...)
+		w.until("loopback", func() error {
+			if s := w.state("lo"); !strings.Contains(s, "127.0.0.1/8") {
+				return fmt.Errorf("lo is %s", s)
+			}
+			return nil
+		})
+		var technologies []entry
+		must(t, w.call(managerPath, "net.connman.Manager.GetTechnologies").Store(&technologies))
+		must(t, expect("technologies", len(technologies), 0))
+		must(t, expect("services", w.order(), ""))
+		must(t, expect("link", w.state("eth0"), before))
+	}
+}
+
 func TestLoopbackIsSetUpOnlyWhenTheSystemDidNot(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, 1, nil)
