@@ -235,7 +235,7 @@ func (c *connection) refused(err error) {
 	switch errorKind(err) {
 	case "InProgress", "AlreadyConnected":
 		c.touch() // its state says how that goes on
-	case "OperationCanceled", "OperationAborted":
+	case "OperationCanceled": // by the user; OperationAborted is the daemon's affair
 		c.fail(core.ErrAborted)
 	default:
 		c.fail(err)

@@ -177,6 +177,41 @@ func TestConnectFails(t *testing.T) {
 	}
 }
 
+// Who does not want to say the password does not want to be asked again. That the
+// daemon ends, or another program has it disconnect, is no wish of the user's.
+func TestAutoConnectOutlives(t *testing.T) {
+	for name, outlives := range map[string]bool{"OperationAborted": true, "OperationCanceled": false} {
+		t.Run(name, func(t *testing.T) {
+			with(t, func(h *house) {
+				err := errNone
+				h.connects(&err)
+				s, path := h.service(), pathOf("office")
+				h.w.Do(func() { s.Disconnect(func(error) {}) })
+				h.connect = func(_ bus.ObjectPath, answer func(error)) {
+					h.set(path, vpn.ConnectionState, "configuration")
+					h.set(path, vpn.ConnectionState, "disconnect")
+					h.set(path, vpn.ConnectionState, "idle")
+					answer(&bus.Error{Name: "net.connman.Error." + name})
+				}
+				h.w.Do(func() {
+					if err := s.SetAutoConnect(true); err != nil {
+						t.Error(err)
+					}
+				})
+				h.connects(&err)
+				h.w.Sleep(100 * time.Millisecond)
+				h.w.Do(func() { h.connect = func(bus.ObjectPath, func(error)) { h.ready(path, h.link) } })
+				h.w.Sleep(time.Minute)
+				h.w.Do(func() {
+					if s.AutoConnect() != outlives || s.State().Connected() != outlives {
+						t.Errorf("connects by itself: %v, is %s", s.AutoConnect(), s.State())
+					}
+				})
+			})
+		})
+	}
+}
+
 // The daemon may tell of a link before the kernel does.
 func TestLinkAppearsLater(t *testing.T) {
 	with(t, func(h *house) {
