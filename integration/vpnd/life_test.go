@@ -233,13 +233,20 @@ func TestExitWhenIdle(t *testing.T) {
 	w := newWorld(t)
 	must(t, w.host.WriteFile("/etc/connman/connman-vpn.conf", "[General]\nExitWhenIdle = 2\n"))
 	w.run(ours())
-	w.must("/", managerIface+"RegisterAgent", dbus.ObjectPath("/a"))
-	select {
-	case <-w.daemon.Done():
-		t.Fatal("it left an agent behind")
-	case <-time.After(5 * time.Second): // more than twice the time
+	stays := func(why string) {
+		t.Helper()
+		select {
+		case <-w.daemon.Done():
+			t.Fatal(why)
+		case <-time.After(5 * time.Second): // more than twice the time
+		}
 	}
+	w.must("/", managerIface+"RegisterAgent", dbus.ObjectPath("/a"))
+	stays("it left an agent behind")
+	path := w.create(map[string]any{"Domain": "x.test"})
 	w.must("/", managerIface+"UnregisterAgent", dbus.ObjectPath("/a"))
+	stays("it left a connection behind, which nobody sees any more")
+	w.must("/", managerIface+"Remove", dbus.ObjectPath(path))
 	must(t, w.daemon.Wait(patience))
 }
 

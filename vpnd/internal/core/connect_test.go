@@ -17,8 +17,8 @@ var tunnel = Tunnel{
 	Routes: []Route{{Dst: netip.MustParsePrefix("10.9.0.0/16")}},
 }
 
-// news is what clients are told when a tunnel comes up.
-var news = []string{"Index", "IPv4", "IPv6", "Nameservers", "Domain", "ServerRoutes", "MTU", "PAC", "ready"}
+// news is what clients are told when it comes up.
+var news = []string{"Index", "IPv4", "Nameservers", "Domain", "ServerRoutes", "ready"}
 
 func TestConnect(t *testing.T) {
 	run(t, nil, func(w *world) {
@@ -53,6 +53,30 @@ func TestConnect(t *testing.T) {
 		w.expect()
 		w.connect(c)
 		w.expect("configuration")
+	})
+}
+
+// Clients are told what a tunnel has, and what it lacks that the last one had.
+func TestLesserTunnel(t *testing.T) {
+	run(t, nil, func(w *world) {
+		c := w.create(Description{})
+		bare := Tunnel{Index: 8, IPv6: Address{Prefix: netip.MustParsePrefix("2001:db8::2/64")}}
+		for _, step := range []struct {
+			tunnel Tunnel
+			news   []string
+		}{
+			{tunnel, news},
+			{bare, []string{"Index", "IPv4", "IPv6", "Nameservers", "Domain", "ServerRoutes", "ready"}},
+			{bare, []string{"Index", "IPv6", "ready"}},
+			{Tunnel{Index: 9, IPv4: tunnel.IPv4, MTU: 1300, PAC: "http://pac.test/"}, []string{"Index", "IPv4", "IPv6", "MTU", "PAC", "ready"}},
+		} {
+			w.connect(c)
+			w.changes()
+			w.do(func() { w.provider.last().report(Up{step.tunnel}) })
+			w.expect(step.news...)
+			w.do(c.Disconnect)
+			w.changes()
+		}
 	})
 }
 

@@ -86,11 +86,11 @@ func (m *Manager) Connection(id string) *Connection {
 	return nil
 }
 
-// Busy reports whether the daemon is of use to anybody: a connection is not at
-// rest, or an agent waits to be asked.
+// Busy reports whether the daemon is of use to anybody: there are connections,
+// which connmand shows as services as long as we are there, or tunnels that end, or
+// an agent waits to be asked.
 func (m *Manager) Busy() bool {
-	return len(m.agents.list) > 0 || len(m.ending) > 0 ||
-		slices.ContainsFunc(m.connections, func(c *Connection) bool { return c.attempt != nil })
+	return len(m.agents.list) > 0 || len(m.ending) > 0 || len(m.connections) > 0
 }
 
 // Persist calls done when what was changed so far would survive a crash.
