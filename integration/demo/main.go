@@ -123,13 +123,33 @@ func talk(ctx context.Context, h *home.Home) error {
 		}
 		return nil
 	}
+	if err := startVPNs(ctx, h); err != nil {
+		return err
+	}
 	fmt.Println("\nThis is connmanctl, inside. Try services, technologies, state; quit leaves.")
 	return connmanctl(ctx, h, os.Stdin)
 }
 
-func connmanctl(ctx context.Context, h *home.Home, in *os.File, args ...string) error {
-	cmd := exec.Command(filepath.Join(filepath.Dir(lab.Ours().Path), "connmanctl"), args...)
+// startVPNs starts the daemon of VPNs, which an installed bus would start as soon as
+// the prompt asks what there is to complete.
+func startVPNs(ctx context.Context, h *home.Home) error {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	if _, err := h.Machine.Start(inside(h, "connman-vpnd", "-n")); err != nil {
+		return err
+	}
+	return h.Bus.WaitName(ctx, "net.connman.vpn", true)
+}
+
+// inside is a program of ours that uses the machine's bus.
+func inside(h *home.Home, program string, args ...string) *exec.Cmd {
+	cmd := exec.Command(filepath.Join(filepath.Dir(lab.Ours().Path), program), args...)
 	cmd.Env = append(os.Environ(), "DBUS_SYSTEM_BUS_ADDRESS="+h.Bus.Address)
+	return cmd
+}
+
+func connmanctl(ctx context.Context, h *home.Home, in *os.File, args ...string) error {
+	cmd := inside(h, "connmanctl", args...)
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 	if in != nil {
 		cmd.Stdin = in
