@@ -3,6 +3,8 @@ package core
 import (
 	"fmt"
 	"slices"
+	"strings"
+	"unicode"
 
 	"net.connman/pkg/logx"
 )
@@ -27,6 +29,24 @@ const (
 	yes           = "true"
 	no            = "false"
 )
+
+// MaxReadable is how long a text of a server's is that a user is shown, in bytes.
+const MaxReadable = 1024
+
+// Readable makes text of a server's one that can be shown to a user: nothing in it
+// steers a terminal or turns what is around it.
+func Readable(text string) string {
+	text = strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return ' '
+		}
+		return r
+	}, strings.ToValidUTF8(text, "\uFFFD"))
+	if len(text) > MaxReadable {
+		text = strings.ToValidUTF8(text[:MaxReadable], "")
+	}
+	return text
+}
 
 // asker is what an attempt asks the user with.
 type asker struct{ a *attempt }

@@ -41,7 +41,7 @@ func (a *attempt) output(line string) {
 	case strings.Contains(line, saysLoginFailed), strings.Contains(strings.ToLower(line), saysAuthFailed):
 		a.refused = true
 	case strings.HasSuffix(line, ":") && len(line) <= maxPrompt:
-		a.prompted(strings.TrimSuffix(line, ":"))
+		a.prompted(core.Readable(strings.TrimSuffix(line, ":")))
 	default:
 		for _, begin := range unreachable {
 			if strings.HasPrefix(line, begin) {

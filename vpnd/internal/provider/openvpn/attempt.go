@@ -164,7 +164,7 @@ func (a *attempt) notified(reason string, env map[string]string) error {
 // interface.
 func (a *attempt) read(line string) {
 	if why, ok := strings.CutPrefix(line, "Options error: "); ok && a.detail == "" {
-		a.detail = readable(why)
+		a.detail = core.Readable(why)
 	}
 }
 
@@ -194,7 +194,7 @@ func (a *attempt) hear(line string) {
 	case wanted:
 		a.say(e.command + " " + quote(e.what) + " cancel")
 	case fatal:
-		a.detail = readable(e.why)
+		a.detail = core.Readable(e.why)
 		a.log.Error("openvpn gives up", "why", a.detail, "id", a.req.ID)
 	}
 }
@@ -215,7 +215,7 @@ func (a *attempt) moved(s state) {
 	if s.name != "RECONNECTING" && s.name != "EXITING" {
 		return
 	}
-	a.detail = readable(s.detail)
+	a.detail = core.Readable(s.detail)
 	if _, given := a.given[needPassphrase]; given && s.detail == wrongPassphrase {
 		a.refuse(refused{what: needPassphrase})
 	}

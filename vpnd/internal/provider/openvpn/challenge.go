@@ -3,16 +3,14 @@ package openvpn
 import (
 	"encoding/base64"
 	"strings"
-	"unicode"
-)
 
-// maxChallenge is how long a text is that a user can be asked to read.
-const maxChallenge = 1024
+	"net.connman/vpnd/internal/core"
+)
 
 // newChallenge makes a challenge of what the server says. flags are letters,
 // separated by commas.
 func newChallenge(flags, text string) challenge {
-	c := challenge{text: readable(text)}
+	c := challenge{text: core.Readable(text)}
 	for flag := range strings.SplitSeq(flags, ",") {
 		c.echo = c.echo || flag == "E"
 		c.answer = c.answer || flag == "R"
@@ -43,18 +41,4 @@ func (d dynamicChallenge) password(answer string) string {
 func staticPassword(password, answer string) string {
 	encode := base64.StdEncoding.EncodeToString
 	return "SCRV1:" + encode([]byte(password)) + ":" + encode([]byte(answer))
-}
-
-// readable makes text of a server's one that can be shown to a user.
-func readable(text string) string {
-	text = strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) {
-			return ' '
-		}
-		return r
-	}, strings.ToValidUTF8(text, "\uFFFD"))
-	if len(text) > maxChallenge {
-		text = strings.ToValidUTF8(text[:maxChallenge], "")
-	}
-	return text
 }

@@ -132,7 +132,7 @@ func (a *attempt) refuse(r refused) {
 		a.fail(core.AuthFailed, errors.New("the server refuses credentials that it took before"))
 		return
 	}
-	a.failure = readable(r.reason)
+	a.failure = core.Readable(r.reason)
 	if a.failure == "" {
 		a.failure = "Authentication failed"
 	}

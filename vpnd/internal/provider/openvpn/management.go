@@ -1,6 +1,10 @@
 package openvpn
 
-import "strings"
+import (
+	"strings"
+
+	"net.connman/vpnd/internal/core"
+)
 
 // event is what openvpn says on the management interface, as far as it concerns
 // us: see management-notes.txt of its documentation.
@@ -88,7 +92,7 @@ func parsePassword(text string) event {
 			// The flags are a number: 1 is echo, 2 has the answer put right
 			// behind the password.
 			flags, text, _ := strings.Cut(asked, ",")
-			n.challenge = &challenge{text: readable(text), echo: flags == "1" || flags == "3", answer: true}
+			n.challenge = &challenge{text: core.Readable(text), echo: flags == "1" || flags == "3", answer: true}
 		}
 		return n
 	}

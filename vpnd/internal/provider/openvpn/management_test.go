@@ -7,6 +7,8 @@ import (
 	"testing"
 	"unicode"
 	"unicode/utf8"
+
+	"net.connman/vpnd/internal/core"
 )
 
 func TestParse(t *testing.T) {
@@ -52,7 +54,7 @@ func FuzzParse(f *testing.F) {
 		f.Add(line)
 	}
 	check := func(t *testing.T, c challenge) {
-		if !utf8.ValidString(c.text) || len(c.text) > maxChallenge || strings.ContainsFunc(c.text, func(r rune) bool { return !unicode.IsPrint(r) }) {
+		if !utf8.ValidString(c.text) || len(c.text) > core.MaxReadable || strings.ContainsFunc(c.text, func(r rune) bool { return !unicode.IsPrint(r) }) {
 			t.Errorf("a user cannot be shown %q", c.text)
 		}
 	}
