@@ -142,27 +142,36 @@ func (e *reader) one(name string) netip.Addr {
 func (e *reader) dns() netcfg.DNSConfig {
 	var dns netcfg.DNSConfig
 	for _, name := range []string{"INTERNAL_IP4_DNS", "INTERNAL_IP6_DNS"} {
-		for _, text := range strings.Fields(e.env[name]) {
-			address, err := netip.ParseAddr(text)
-			switch {
-			case err != nil || !usable(address):
-				e.skip(name, errors.New("not an address"))
-			case len(dns.Servers) < maxServers:
+		for _, text := range e.words(name) {
+			if address, err := netip.ParseAddr(text); err == nil && usable(address) {
 				dns.Servers = append(dns.Servers, address)
+			} else {
+				e.skip(name, errors.New("not an address"))
 			}
 		}
 	}
-	// Several are separated by blanks or commas, depending on the server.
-	split := func(c rune) bool { return c == ' ' || c == ',' }
-	for _, domain := range strings.FieldsFunc(e.env["CISCO_DEF_DOMAIN"], split) {
-		switch {
-		case !netcfg.ValidName(domain):
-			e.skip("CISCO_DEF_DOMAIN", errors.New("not the name of a domain"))
-		case len(dns.Domains) < maxServers:
+	for _, domain := range e.words("CISCO_DEF_DOMAIN") {
+		if netcfg.ValidName(domain) {
 			dns.Domains = append(dns.Domains, domain)
+		} else {
+			e.skip("CISCO_DEF_DOMAIN", errors.New("not the name of a domain"))
 		}
 	}
 	return dns
+}
+
+// words are the first of a list, in which blanks or commas are between them,
+// depending on the server.
+func (e *reader) words(name string) (words []string) {
+	between := func(c rune) bool { return c == ' ' || c == ',' }
+	for word := range strings.FieldsFuncSeq(e.env[name], between) {
+		if len(words) == maxServers {
+			e.skip(name, fmt.Errorf("more than %d: the others are left out", maxServers))
+			break
+		}
+		words = append(words, word)
+	}
+	return words
 }
 
 func (e *reader) mtu() int {

@@ -121,25 +121,66 @@ func TestHostileServer(t *testing.T) {
 	}
 }
 
-func FuzzTunnel(f *testing.F) {
-	for name, value := range full() {
-		f.Add(name, value, "x")
+// A script's report may be of megabytes, each word of them wrong.
+func TestLongLists(t *testing.T) {
+	env := full()
+	env["INTERNAL_IP4_DNS"] = strings.Repeat("x ", 100_000)
+	env["CISCO_DEF_DOMAIN"] = strings.Repeat("$,", 100_000) + strings.Repeat("corp.test ", 100_000)
+	_, skipped, err := Tunnel(env)
+	if err != nil || len(skipped) > 3*maxServers {
+		t.Errorf("%d complaints, error %v", len(skipped), err)
 	}
-	f.Fuzz(func(t *testing.T, name, value, other string) {
-		env := full()
-		env[name] = value
-		env["CISCO_SPLIT_INC_0_ADDR"] = other
-		got, _, err := Tunnel(env)
-		if err != nil {
+}
+
+// FuzzHeard has a script report any reason with any environment, a variable a line.
+func FuzzHeard(f *testing.F) {
+	var lines []string
+	for name, value := range full() {
+		lines = append(lines, name+"="+value)
+	}
+	slices.Sort(lines)
+	for _, reason := range []string{Connect, Reconnect, AttemptReconnect, "disconnect", ""} {
+		f.Add(reason, strings.Join(lines, "\n"))
+	}
+	f.Add(Connect, "INTERNAL_IP4_ADDRESS=10.0.0.1\nCISCO_SPLIT_INC=-1\nCISCO_IPV6_SPLIT_INC=99999999999999999999")
+	f.Add(Connect, "INTERNAL_IP6_NETMASK=::ffff:10.0.0.1/8\nVPNGATEWAY=fe80::1%lo\nINTERNAL_IP4_MTU=-1")
+	f.Fuzz(func(t *testing.T, reason, environ string) {
+		env := make(map[string]string)
+		for line := range strings.Lines(environ) {
+			name, value, _ := strings.Cut(strings.TrimSuffix(line, "\n"), "=")
+			env[name] = value
+		}
+		news, err := Heard(reason, env)
+		up, isUp := news.Event.(core.Up)
+		if err != nil || !isUp {
 			return
+		}
+		got := up.Tunnel
+		for _, a := range []core.Address{got.IPv4, got.IPv6} {
+			if a.Prefix.IsValid() && !usable(a.Prefix.Addr()) || a.Gateway.IsValid() && !usable(a.Gateway) {
+				t.Errorf("address %v", a)
+			}
+		}
+		if got.IPv4.Prefix.IsValid() == got.IPv4.Prefix.Addr().Is6() || got.IPv6.Prefix.Addr().Is4() || got.IPv4.Gateway.Is6() || got.IPv6.Gateway.Is4() {
+			t.Errorf("families are mixed: %+v", got)
 		}
 		for _, r := range got.Routes {
 			if r.Dst != r.Dst.Masked() || r.Dst.Addr().IsLoopback() {
 				t.Error(r)
 			}
 		}
-		if strings.ContainsAny(strings.Join(got.DNS.Domains, ""), "\n;$`") {
-			t.Error(got.DNS.Domains)
+		for _, s := range got.DNS.Servers {
+			if !usable(s) {
+				t.Errorf("server %v", s)
+			}
+		}
+		for _, d := range got.DNS.Domains {
+			if !netcfg.ValidName(d) {
+				t.Errorf("domain %q", d)
+			}
+		}
+		if got.MTU != 0 && (got.MTU < minMTU || got.MTU > maxMTU) || len(got.Routes) > 2*core.MaxRoutes {
+			t.Errorf("MTU %d, %d routes", got.MTU, len(got.Routes))
 		}
 	})
 }
