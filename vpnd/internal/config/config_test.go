@@ -119,16 +119,44 @@ func TestUnreadable(t *testing.T) {
 	}
 }
 
-// FuzzRead gives the file any content.
-func FuzzRead(f *testing.F) {
-	f.Add([]byte(example))
-	f.Add([]byte("[General]\nInputRequestTimeout=99999999999\n"))
-	f.Fuzz(func(t *testing.T, data []byte) {
-		file, _ := keyfile.Parse(data, keyfile.Comma)
-		c := Default()
-		c.read(file)
+// FuzzLoad gives the files any content, in both formats: that of all programs and
+// that of one type's. Nothing but accounts' names becomes accounts.
+func FuzzLoad(f *testing.F) {
+	f.Add([]byte(example), []byte("[DACPrivileges]\nUser = other\n"), false)
+	f.Add([]byte("[General]\nInputRequestTimeout=99999999999\nExitWhenIdle=-1\n"), []byte("[DACPrivileges]\nGroup = -1\nSupplementaryGroups=,;,"), false)
+	f.Add([]byte("[General]\nInputRequestTimeout = 10\n"), []byte("[DACPrivileges]\nSupplementaryGroups = ['a', 'b c']\n"), true)
+	dir := f.TempDir()
+	if err := os.Mkdir(filepath.Join(dir, overrideDir), 0o700); err != nil {
+		f.Fatal(err)
+	}
+	f.Fuzz(func(t *testing.T, data, override []byte, inTOML bool) {
+		name := mainName + confEnding
+		if inTOML {
+			name = mainName + tomlEnding
+		}
+		own := filepath.Join(dir, overrideDir, "openvpn")
+		for path, content := range map[string][]byte{filepath.Join(dir, name): data, own + filepath.Ext(name): override} {
+			if err := os.WriteFile(path, content, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			defer os.Remove(path)
+		}
+		c, problems := Load(filepath.Join(dir, name), dir, []string{"openvpn"})
 		if c.InputRequestTimeout < time.Second || c.ExitWhenIdle < 0 {
-			t.Fatalf("%+v", c)
+			t.Errorf("%+v", c)
+		}
+		for _, typ := range []string{"openvpn", "vpnc"} {
+			id := c.Identity(typ)
+			for _, account := range append([]string{id.User, id.Group}, id.Groups...) {
+				if strings.ContainsAny(account, " \t\n\x00:,") {
+					t.Errorf("%q is nobody's name", account)
+				}
+			}
+		}
+		for _, p := range problems {
+			if filepath.Dir(p.File) != dir && filepath.Dir(p.File) != filepath.Dir(own) {
+				t.Errorf("%v does not name its file", p)
+			}
 		}
 	})
 }

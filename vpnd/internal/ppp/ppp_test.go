@@ -107,3 +107,82 @@ func TestEar(t *testing.T) {
 		t.Error(cause)
 	}
 }
+
+// FuzzFile writes any credentials and settings that were let in. However pppd's
+// words are quoted, there is none more than was meant.
+func FuzzFile(f *testing.F) {
+	f.Add("alice", "s3cret", "1", "true")
+	f.Add(`al"ice`, `back\slash\`, "0", "no")
+	f.Add(`" pty "reboot`, "# '", "-1", "")
+	f.Add("", "ä\u00a0\u2028", "65536", "YES")
+	key := core.Key{}
+	f.Fuzz(func(t *testing.T, user, password, number, flag string) {
+		if key.CheckValue(user) != nil || key.CheckValue(password) != nil {
+			return
+		}
+		text := map[string]string{}
+		for _, k := range Keys(Common) {
+			for _, v := range []string{number, flag} {
+				if k.CheckValue(v) == nil {
+					text[k.Name] = v
+				}
+			}
+		}
+		file := File(Common, core.Settings{Text: text}, user, logx.Secret(password), child.Place{Script: "/script", Env: []string{"A=b"}})
+		got := map[string]string{}
+		for line := range strings.Lines(file) {
+			words := split(t, line)
+			if len(words) > 2 {
+				t.Fatalf("%q has %d words", line, len(words))
+			}
+			got[words[0]] = words[len(words)-1]
+		}
+		if got["name"] != user || got["password"] != password || got["ip-up-script"] != "/script" || got["pty"] != "" || got["nodetach"] == "" {
+			t.Errorf("pppd reads %q", got)
+		}
+	})
+}
+
+// split cuts a line into words as pppd does (pppd(8), "Options Files").
+func split(t *testing.T, line string) (words []string) {
+	t.Helper()
+	for rest := strings.TrimLeft(line, " \n"); rest != ""; rest = strings.TrimLeft(rest, " \n") {
+		var word strings.Builder
+		quoted, i := rest[0] == '"', 0
+		if quoted {
+			i++
+		}
+		for ; i < len(rest) && !(quoted && rest[i] == '"') && !(!quoted && strings.ContainsRune(" \n", rune(rest[i]))); i++ {
+			if rest[i] == '\\' {
+				i++
+			}
+			if i == len(rest) || rest[i] == '\n' {
+				t.Fatalf("%q does not end", line)
+			}
+			word.WriteByte(rest[i])
+		}
+		if i == len(rest) {
+			t.Fatalf("%q does not end", line)
+		}
+		rest = rest[i+1:]
+		words = append(words, word.String())
+	}
+	return words
+}
+
+// FuzzOutput has pppd, or whoever it talks to, say anything.
+func FuzzOutput(f *testing.F) {
+	for _, r := range refusals {
+		f.Add("pppd[1]: "+r+" \x1b[2J", 1)
+	}
+	f.Add("Connection terminated.", 16)
+	f.Fuzz(func(t *testing.T, line string, code int) {
+		var ear Ear
+		refused := ear.Output(line)
+		ear.Output("Modem hangup") // later lines change nothing
+		cause, err := ear.Outcome(proc.Exit{Code: code})
+		if err == nil || refused != (cause == core.AuthFailed) || !refused && cause != core.ConnectFailed {
+			t.Errorf("%q: cause %v, %v", line, cause, err)
+		}
+	})
+}

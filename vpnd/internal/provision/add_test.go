@@ -181,3 +181,19 @@ func TestAddForNobody(t *testing.T) {
 		}
 	}
 }
+
+// FuzzCheckFile has clients name files. What is taken is one in the directory, and
+// nobody can hide it there.
+func FuzzCheckFile(f *testing.F) {
+	for _, name := range []string{"office", "../x", ".", ".x", "a/b", "a\x00b", "x.config", ".config", "ä", strings.Repeat("x", maxAddedName+1)} {
+		f.Add(name, good)
+	}
+	f.Fuzz(func(t *testing.T, name, content string) {
+		if checkFile(name, content) != nil {
+			return
+		}
+		if filepath.Join("dir", name) != "dir/"+name || filepath.Dir("dir/"+name) != "dir" || name[0] == '.' || len(name) > 255 {
+			t.Errorf("took %q", name)
+		}
+	})
+}

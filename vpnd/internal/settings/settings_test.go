@@ -5,12 +5,14 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
 
+	"net.connman/pkg/keyfile"
 	"net.connman/pkg/loop"
 	"net.connman/vpnd/internal/core"
 )
@@ -162,10 +164,28 @@ func TestHostileDirectory(t *testing.T) {
 func FuzzParse(f *testing.F) {
 	f.Add([]byte(theirs))
 	f.Add([]byte("[10_0_0_1_x_test]\nNetworks=;;\nHost=\\"))
+	f.Add([]byte("[10_0_0_1_x_test]\nName=n\nType=T\nHost=h\nSplitRouting=true\nSome.Key=a\\sb\\;c\\t\n[other]\nx=y\n# kept"))
+	const id = "10_0_0_1_x_test"
 	f.Fuzz(func(t *testing.T, data []byte) {
-		c, _, err := parse("10_0_0_1_x_test", data)
-		if err == nil && (core.CheckHost(c.Host) != nil || len(c.Routes) > core.MaxRoutes) {
+		c, _, err := parse(id, data)
+		if err != nil {
+			return
+		}
+		if core.CheckHost(c.Host) != nil || core.CheckName(c.Name) != nil || len(c.Routes) > core.MaxRoutes {
 			t.Fatalf("%+v", c)
+		}
+		// What is saved is what was read.
+		file, problems := keyfile.Parse(data, keyfile.Semicolon)
+		if len(problems) > 0 {
+			t.Fatal(problems)
+		}
+		write(file, c)
+		c.Values = slices.DeleteFunc(c.Values, func(v core.Value) bool { return v.Text == "" }) // not kept
+		again, _, err := parse(id, file.Bytes())
+		slices.SortStableFunc(again.Values, func(a, b core.Value) int { return strings.Compare(a.Key, b.Key) })
+		slices.SortStableFunc(c.Values, func(a, b core.Value) int { return strings.Compare(a.Key, b.Key) })
+		if d := compare(c, again); err != nil || d != "" {
+			t.Fatalf("%v\n%s\n%s", err, d, file.Bytes())
 		}
 	})
 }

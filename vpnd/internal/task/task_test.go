@@ -51,7 +51,7 @@ func TestMain(m *testing.M) {
 
 // world is a Runner on a bus, and what its tasks report.
 type world struct {
-	t       *testing.T
+	t       testing.TB
 	bus     *bustest.Bus
 	loop    *loop.Loop
 	conn    *bus.Conn
@@ -67,7 +67,7 @@ type report struct {
 	env    map[string]string
 }
 
-func newWorld(t *testing.T) *world {
+func newWorld(t testing.TB) *world {
 	w := &world{t: t, bus: bustest.Start(t), reports: make(chan report, 100), lines: make(chan string, 1000), ended: make(chan proc.Exit, 1)}
 	t.Setenv(task.EnvBus, w.bus.Address)
 	w.loop, w.conn = w.bus.Join(t)
@@ -108,7 +108,7 @@ func (w *world) run(script string, h task.Handler) *task.Task {
 	return t
 }
 
-func receive[T any](t *testing.T, from chan T) T {
+func receive[T any](t testing.TB, from chan T) T {
 	t.Helper()
 	select {
 	case v := <-from:
@@ -171,15 +171,58 @@ func TestScriptReports(t *testing.T) {
 
 // notify calls a task's object from another connection.
 func notify(from *bus.Conn, env []string, secret string) error {
-	dict := bus.Array{Elem: "{ss}", Items: []any{bus.Struct{"x", "y"}}}
+	var entries []any
 	if secret != "" {
-		dict.Items = append(dict.Items, bus.Struct{task.EnvSecret, secret})
+		entries = append(entries, bus.Struct{task.EnvSecret, secret})
 	}
+	return reportTo(from, env, "up", append(entries, bus.Struct{"x", "y"}))
+}
+
+func reportTo(from *bus.Conn, env []string, reason string, entries []any) error {
 	_, err := from.Wait(context.Background(), bus.MethodCall{
 		Destination: value(env, task.EnvBusName), Path: bus.ObjectPath(value(env, task.EnvPath)),
-		Interface: value(env, task.EnvInterface), Member: "notify", Args: []any{"up", dict},
+		Interface: value(env, task.EnvInterface), Member: "notify",
+		Args: []any{reason, bus.Array{Elem: "{ss}", Items: entries}},
 	})
 	return err
+}
+
+// silent is a fuzz test whose world may log while its target runs.
+type silent struct{ testing.TB }
+
+func (silent) Log(...any) {}
+
+// FuzzNotify has a stranger report anything, with the secret that he has stolen or
+// without. He hears that he may not, the program's handler hears nothing.
+func FuzzNotify(f *testing.F) {
+	f.Add("up", "ifconfig_local", "192.0.2.2", true, 1)
+	f.Add("", task.EnvSecret, "", true, 0)
+	f.Add("up", task.EnvSecret, "0", false, 100)
+	f.Add("\xff\x00", "\x00", "\xff", true, 2)
+	all := silent{f}
+	w := newWorld(all)
+	started := w.run("echo ready; exec sleep 600", w.handler())
+	receive(all, w.lines)
+	_, stranger := w.bus.Join(all)
+	stolen, err := os.ReadFile(value(started.Env(), task.EnvSecret))
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Fuzz(func(t *testing.T, reason, name, text string, knows bool, times int) {
+		var entries []any
+		if knows {
+			entries = append(entries, bus.Struct{task.EnvSecret, string(stolen)})
+		}
+		for range min(max(times, 0), 1000) {
+			entries = append(entries, bus.Struct{name, text})
+		}
+		if err := reportTo(stranger, started.Env(), reason, entries); !isDenied(err) {
+			t.Errorf("answer %v", err)
+		}
+		if len(w.reports) != 0 {
+			t.Errorf("taken: %v", <-w.reports)
+		}
+	})
 }
 
 func getsec(from *bus.Conn, env []string) ([]any, error) {
@@ -319,11 +362,11 @@ func TestClean(t *testing.T) {
 	}
 }
 
-func logger(t *testing.T) *slog.Logger {
+func logger(t testing.TB) *slog.Logger {
 	return slog.New(slog.NewTextHandler(testWriter{t}, &slog.HandlerOptions{Level: slog.LevelDebug}))
 }
 
-type testWriter struct{ t *testing.T }
+type testWriter struct{ t testing.TB }
 
 func (w testWriter) Write(p []byte) (int, error) {
 	w.t.Log(strings.TrimSpace(string(p)))
