@@ -105,7 +105,7 @@ var importRules = []importRule{
 
 // protocols are the packages that speak a protocol.
 var protocols = []string{
-	"acd", "dhcp4", "dhcp6", "dhcpd", "dnsproxy", "ipv4ll", "kernel", "link", "ndisc", "online", "rawsock", "resolver", "timesync",
+	"acd", "dhcp4", "dhcp6", "dnsproxy", "dnstls", "ipv4ll", "kernel", "link", "ndisc", "online", "rawsock", "resolver",
 }
 
 // pure reports whether what is free of I/O: values, text, time and our loop.
