@@ -18,7 +18,7 @@ const (
 	scanFactor = 3
 	// glances is how often about, from one scan of all channels to the next, those
 	// few are looked at where known networks were: what was lost comes back there.
-	glances = 6
+	glances = 10
 	// scanLimit is when a scan counts as over that nobody said so of, quickLimit
 	// the same for one of few channels.
 	scanLimit  = 20 * time.Second

@@ -45,7 +45,7 @@ func TestGlances(t *testing.T) {
 		a := r.plug("wlan0")
 		synctest.Wait()
 		w.Sleep(quickPause + (3+9+27)*time.Second + time.Millisecond)
-		const want = "[2437 all all 2437 2437 all 2437 2437 2437 2437 2437 all]"
+		const want = "[2437 all all 2437 2437 all 2437 2437 2437 2437 2437 2437 2437 2437 all]"
 		if got := a.scansFrom(0); got != want {
 			t.Errorf("scanned %s, want %s", got, want)
 		}
