@@ -1,6 +1,7 @@
 package wireguard
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -89,6 +90,9 @@ func (a *attempt) begin() {
 		case <-ctx.Done():
 			return made{}, ctx.Err()
 		}
+		// A key takes as long as a link: both are made at once.
+		foreign := make(chan error, 1)
+		go func() { foreign <- a.config.foreign() }()
 		endpoints, errs := a.find(ctx, nil, 0)
 		if errs[0] != nil {
 			return made{}, errs[0]
@@ -97,7 +101,7 @@ func (a *attempt) begin() {
 			return made{}, ctx.Err()
 		}
 		index, err := a.kernel.create(a.id, a.config, endpoints)
-		return made{index, endpoints}, err
+		return made{index, endpoints}, cmp.Or(err, <-foreign)
 	}, a.begun)
 }
 

@@ -1,29 +1,29 @@
 package wireguard
 
 import (
-	"fmt"
+	"strconv"
 
 	"net.connman/vpnd/internal/core"
 )
 
 // The settings, see vpn-config-format.txt.
 const (
-	keyHost        = "Host"
-	keyAddress     = "WireGuard.Address"
-	keyListenPort  = "WireGuard.ListenPort"
-	keyDNS         = "WireGuard.DNS"
-	keyPrivate     = "WireGuard.PrivateKey"
-	keyPublic      = "WireGuard.PublicKey"
-	keyPreshared   = "WireGuard.PresharedKey"
-	keyAllowed     = "WireGuard.AllowedIPs"
-	keyPort        = "WireGuard.EndpointPort"
-	keyKeepalive   = "WireGuard.PersistentKeepalive"
-	keyMTU         = "VPN.MTU"
-	keyEndpoint    = "Endpoint" // of further peers, behind their prefix
-	maxPeers       = 32
-	defaultPort    = 51820
-	firstPrefix    = "WireGuard."
-	furtherPattern = "WireGuard.Peer%d."
+	keyHost       = "Host"
+	keyAddress    = "WireGuard.Address"
+	keyListenPort = "WireGuard.ListenPort"
+	keyDNS        = "WireGuard.DNS"
+	keyPrivate    = "WireGuard.PrivateKey"
+	keyPublic     = "WireGuard.PublicKey"
+	keyPreshared  = "WireGuard.PresharedKey"
+	keyAllowed    = "WireGuard.AllowedIPs"
+	keyPort       = "WireGuard.EndpointPort"
+	keyKeepalive  = "WireGuard.PersistentKeepalive"
+	keyMTU        = "VPN.MTU"
+	keyEndpoint   = "Endpoint" // of further peers, behind their prefix
+	maxPeers      = 32
+	defaultPort   = 51820
+	firstPrefix   = "WireGuard."
+	furtherPrefix = "WireGuard.Peer"
 )
 
 // prefix is what the keys of a peer begin with; the first is 1.
@@ -31,7 +31,7 @@ func prefix(peer int) string {
 	if peer == 1 {
 		return firstPrefix
 	}
-	return fmt.Sprintf(furtherPattern, peer)
+	return furtherPrefix + strconv.Itoa(peer) + "."
 }
 
 // keys declares the settings. Each is checked by what reads it in the end.

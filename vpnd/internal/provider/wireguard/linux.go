@@ -14,9 +14,12 @@ import (
 	"time"
 
 	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 	"golang.zx2c4.com/wireguard/wgctrl"
 	"golang.zx2c4.com/wireguard/wgctrl/wgtypes"
+
+	"net.connman/vpnd/internal/tun"
 )
 
 const (
@@ -112,39 +115,54 @@ func (k *linux) create(id string, c config, endpoints []netip.AddrPort) (int, er
 	if err != nil {
 		return 0, err
 	}
-	link, err := add(handle, id, c.firstMTU())
+	link, err := add(c.firstMTU())
 	if err != nil {
 		return 0, err
 	}
-	if err := k.configure(link.Attrs().Name, c.device(endpoints)); err != nil {
-		return 0, errors.Join(err, handle.LinkDel(link))
+	// The kernel takes no alias while it makes a link.
+	if err := handle.LinkSetAlias(numbered(link.Index), mark+id); err != nil {
+		return 0, errors.Join(fmt.Errorf("cannot mark %s: %w", link.Name, err), tun.Remove(link))
 	}
-	return link.Attrs().Index, nil
+	if err := k.configure(link.Name, c.device(endpoints)); err != nil {
+		return 0, errors.Join(err, tun.Remove(link))
+	}
+	return link.Index, nil
 }
 
-// add makes a link with the first name that is free, and marks it, which the
-// kernel does not do while it makes one.
-func add(handle *netlink.Handle, id string, mtu int) (netlink.Link, error) {
+// add makes a link, up, with the first name that is free.
+func add(mtu int) (tun.Link, error) {
 	for n := range maxLinks {
-		attrs := netlink.NewLinkAttrs()
-		attrs.Name, attrs.MTU, attrs.Flags = fmt.Sprintf("wg%d", n), mtu, net.FlagUp
-		link := &netlink.Wireguard{LinkAttrs: attrs}
-		err := handle.LinkAdd(link) // which finds out its index
+		name := fmt.Sprintf("wg%d", n)
+		err := request(name, mtu)
 		if errors.Is(err, unix.EEXIST) {
 			continue
 		}
 		if errors.Is(err, unix.EOPNOTSUPP) {
-			return nil, errMissing
+			return tun.Link{}, errMissing
 		}
 		if err != nil {
-			return nil, fmt.Errorf("cannot add a WireGuard link: %w", err)
+			return tun.Link{}, fmt.Errorf("cannot add a WireGuard link: %w", err)
 		}
-		if err := handle.LinkSetAlias(link, mark+id); err != nil {
-			return nil, errors.Join(fmt.Errorf("cannot mark %s: %w", attrs.Name, err), handle.LinkDel(link))
-		}
-		return link, nil
+		return tun.Find(name)
 	}
-	return nil, fmt.Errorf("no name for a WireGuard link is free, of %d", maxLinks)
+	return tun.Link{}, fmt.Errorf("no name for a WireGuard link is free, of %d", maxLinks)
+}
+
+// request has the kernel make a link. The library's LinkAdd would then have it
+// tell all about the link, for its index.
+func request(name string, mtu int) error {
+	up := nl.NewIfInfomsg(unix.AF_UNSPEC)
+	up.Flags, up.Change = unix.IFF_UP, unix.IFF_UP
+	kind := nl.NewRtAttr(unix.IFLA_LINKINFO, nil)
+	kind.AddRtAttr(nl.IFLA_INFO_KIND, nl.NonZeroTerminated("wireguard"))
+	r := nl.NewNetlinkRequest(unix.RTM_NEWLINK, unix.NLM_F_CREATE|unix.NLM_F_EXCL|unix.NLM_F_ACK)
+	for _, part := range []nl.NetlinkRequestData{
+		up, nl.NewRtAttr(unix.IFLA_IFNAME, nl.ZeroTerminated(name)), nl.NewRtAttr(unix.IFLA_MTU, nl.Uint32Attr(uint32(mtu))), kind,
+	} {
+		r.AddData(part)
+	}
+	_, err := r.Execute(unix.NETLINK_ROUTE, 0)
+	return err
 }
 
 // device is the configuration as wgctrl takes it.

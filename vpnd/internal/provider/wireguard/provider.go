@@ -72,9 +72,6 @@ func (p *Provider) Connect(req core.Request, report func(core.Event)) core.Attem
 	a := &attempt{Provider: p, id: req.ID, report: report}
 	a.ctx, a.cancel = context.WithCancel(context.Background())
 	config, err := parse(req.Settings)
-	if err == nil {
-		err = config.foreign()
-	}
 	if err != nil {
 		p.loop.Post("WireGuard settings", func() { a.end(core.ConnectFailed, err) })
 		return a
