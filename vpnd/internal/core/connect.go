@@ -141,9 +141,13 @@ func (a *attempt) up(t Tunnel) {
 	c.setTunnel(&t, t.Index)
 	c.refused, c.lastUp = 0, c.m.loop.Now()
 	a.remember()
-	for _, property := range []string{PropIndex, PropIPv4, PropIPv6, PropNameservers, PropDomain, PropServerRoutes, PropMTU, PropPAC} {
-		c.m.changes.property(c, property)
+	c.m.changes.property(c, PropIndex)
+	for _, property := range []string{PropIPv4, PropIPv6, PropNameservers, PropDomain, PropServerRoutes, PropMTU, PropPAC} {
+		if t.has(property) || c.last.has(property) {
+			c.m.changes.property(c, property)
+		}
 	}
+	c.last = t
 	c.setState(Ready, "the tunnel is up")
 	c.m.log.Info("connected", "id", c.id)
 	a.finish(nil)

@@ -26,6 +26,7 @@ type Connection struct {
 	state   State
 	index   int     // of the link; 0 before there was one, -1 after
 	tunnel  *Tunnel // nil unless it is up
+	last    Tunnel  // that clients were told of: that it ends, only the state says
 	attempt *attempt
 
 	refused int       // authentications that failed since the last success

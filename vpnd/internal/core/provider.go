@@ -128,6 +128,28 @@ type Tunnel struct {
 	MTU   int // 0: the link's own
 }
 
+// has reports whether the tunnel has a property. Without it the connection has
+// the one of its settings, or none.
+func (t Tunnel) has(property string) bool {
+	switch property {
+	case PropIPv4:
+		return t.IPv4.Prefix.IsValid()
+	case PropIPv6:
+		return t.IPv6.Prefix.IsValid()
+	case PropNameservers:
+		return len(t.DNS.Servers) > 0
+	case PropDomain:
+		return len(t.DNS.Domains) > 0
+	case PropServerRoutes:
+		return len(t.Routes) > 0
+	case PropMTU:
+		return t.MTU > 0
+	case PropPAC:
+		return t.PAC != ""
+	}
+	return false
+}
+
 // Address is one family's configuration of a tunnel.
 type Address struct {
 	Prefix  netip.Prefix // not masked; invalid: the family is not there
