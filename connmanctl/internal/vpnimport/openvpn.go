@@ -75,6 +75,12 @@ func (p *profile) readOpenVPN(title, text string) error {
 	if !p.has("Host") {
 		return fmt.Errorf("%s: there is no remote to connect to", p.file)
 	}
+	says := func(name string) bool {
+		return slices.ContainsFunc(list, func(d directive) bool { return d.name() == name })
+	}
+	if says("route-nopull") && !says("redirect-gateway") {
+		p.set("SplitRouting", "true") // the server is not to have everything sent to it
+	}
 	if options.Len() > 0 {
 		// Whoever has a file of his own must say all of it there.
 		p.set("OpenVPN.ConfigFile", p.keep("options.conf", "client\nnobind\npersist-key\n"+options.String()))
@@ -91,6 +97,8 @@ func (p *profile) ovDirective(d directive, options *strings.Builder) error {
 		return p.ovFile(d, ovFiles[name])
 	case slices.Contains(ovOptionFiles, name):
 		return p.ovOptionFile(d, options)
+	case name == "connection" && d.has && !p.has("Host"):
+		return p.ovConnection(d, options)
 	case d.has:
 		p.warn(d.line, "%.64q is left out", "<"+name+">")
 	case ovKeys[name] != "":
@@ -99,6 +107,21 @@ func (p *profile) ovDirective(d directive, options *strings.Builder) error {
 		writeOption(options, d.words)
 	default:
 		return p.ovOther(d)
+	}
+	return nil
+}
+
+// ovConnection reads a block that holds what concerns one server.
+func (p *profile) ovConnection(block directive, options *strings.Builder) error {
+	list, line, err := directives(block.block)
+	if err != nil {
+		return p.wrong(block.line+line, "%v", err)
+	}
+	for _, d := range list {
+		d.line += block.line
+		if err := p.ovDirective(d, options); err != nil {
+			return err
+		}
 	}
 	return nil
 }

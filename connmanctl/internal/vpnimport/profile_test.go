@@ -160,6 +160,16 @@ func TestRead(t *testing.T) {
 		}},
 		{"x.conf", "remote vpn.test\r\nauth-user-pass\r\n", "x",
 			"[provider_x]\nType = OpenVPN\nName = x\nHost = vpn.test\nOpenVPN.AuthUserPass = -\n", map[string]string{}, nil},
+		{"nopull.ovpn", "<connection>\nremote vpn.test 443 tcp\nfrobnicate\n</connection>\n<connection>\nremote other.test\n</connection>\n" +
+			"auth-user-pass\nroute-nopull\nroute 10.9.0.0 255.255.0.0\n", "nopull",
+			"[provider_nopull]\nType = OpenVPN\nName = nopull\nHost = vpn.test\nOpenVPN.Port = 443\nOpenVPN.Proto = tcp\nOpenVPN.AuthUserPass = -\n" +
+				"Networks = 10.9.0.0/255.255.0.0\nSplitRouting = true\nOpenVPN.ConfigFile = /var/lib/connman-vpn/nopull/options.conf\n",
+			map[string]string{"options.conf": "client\nnobind\npersist-key\nroute-nopull\n"},
+			[]string{`nopull.ovpn:3: "frobnicate" is left out`, `nopull.ovpn:5: "<connection>" is left out`}},
+		{"all.ovpn", "remote vpn.test\nauth-user-pass\nroute-nopull\nredirect-gateway def1\n", "all",
+			"[provider_all]\nType = OpenVPN\nName = all\nHost = vpn.test\nOpenVPN.AuthUserPass = -\n" +
+				"OpenVPN.ConfigFile = /var/lib/connman-vpn/all/options.conf\n",
+			map[string]string{"options.conf": "client\nnobind\npersist-key\nroute-nopull\n"}, nil},
 	}
 	for _, test := range tests {
 		got, err := Read(test.file, []byte(test.text), open)
@@ -219,6 +229,7 @@ func TestWrong(t *testing.T) {
 func FuzzRead(f *testing.F) {
 	f.Add("my home.conf", wgQuick)
 	f.Add("office.ovpn", ovpn)
+	f.Add("block.ovpn", "<connection>\nremote h\nup /bin/sh\n<connection>\n</connection>\nroute-nopull\n")
 	f.Add("é.ovpn", "remote h 1 udp\n<ca>\n</ca>\ntls-auth ta.key\nsetenv UV_x y\n\\u\\p x\n\"up\" /bin/sh\n")
 	f.Fuzz(func(t *testing.T, file, text string) {
 		p, err := Read(file, []byte(text), open)
@@ -233,7 +244,7 @@ func FuzzRead(f *testing.F) {
 			t.Fatalf("groups %q, problems %v in\n%s", config.Groups(), problems, p.Config)
 		}
 		for _, key := range config.Keys("provider_" + p.Name) {
-			known := key == "Type" || key == "Name" || key == "Host" || key == "Networks" || key == "VPN.MTU"
+			known := key == "Type" || key == "Name" || key == "Host" || key == "Networks" || key == "VPN.MTU" || key == "SplitRouting"
 			if !known && !strings.HasPrefix(key, "WireGuard.") && !strings.HasPrefix(key, "OpenVPN.") {
 				t.Errorf("key %q", key)
 			}
