@@ -141,6 +141,27 @@ func TestWPA3(t *testing.T) {
 	s.connected("Modern", "psk")
 }
 
+// A network learns WPA3 and then forgets what was before it: it stays the same
+// service, and what is saved of it serves.
+func TestNetworkLearnsWPA3(t *testing.T) {
+	s := start(t)
+	ap := s.accessPoint("wlan1", pskNetwork("Renewed", "correct horse"))
+	path := s.join("Renewed", "psk")
+	for _, config := range []string{
+		"ssid=Renewed\nwpa=2\nwpa_key_mgmt=WPA-PSK SAE\nrsn_pairwise=CCMP\nieee80211w=1\nwpa_passphrase=correct horse\n",
+		saeNetwork("Renewed", "correct horse"),
+	} {
+		ap.stop()
+		s.eventually("the connection is lost", true, func() (any, error) {
+			p, _ := s.properties(path, "Service") // which may be gone, too
+			state := p["State"].Value()
+			return state != "ready" && state != "online", nil
+		})
+		ap.start(config)
+		s.connected("Renewed", "psk")
+	}
+}
+
 // The supplicant dies and another one comes: what was connected is again.
 func TestSupplicantRestarts(t *testing.T) {
 	s := start(t)
