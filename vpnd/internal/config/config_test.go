@@ -148,7 +148,7 @@ func FuzzLoad(f *testing.F) {
 		for _, typ := range []string{"openvpn", "vpnc"} {
 			id := c.Identity(typ)
 			for _, account := range append([]string{id.User, id.Group}, id.Groups...) {
-				if strings.ContainsAny(account, " \t\n\x00:,") {
+				if strings.ContainsAny(account, " \t\n\x00:/") {
 					t.Errorf("%q is nobody's name", account)
 				}
 			}
