@@ -24,7 +24,9 @@ type house struct {
 	*home.Home
 }
 
-func newHouse(t *testing.T) *house {
+// newHouse builds it, with puppets for programs if there are any, and connects the
+// machine.
+func newHouse(t *testing.T, puppets ...string) (*house, *stage) {
 	t.Helper()
 	t.Parallel()
 	h := &house{world: &world{t: t, lab: lab.ForTest(t)}}
@@ -43,6 +45,10 @@ func newHouse(t *testing.T) *house {
 	h.conn, err = h.bus.Connect()
 	must(t, err)
 	t.Cleanup(func() { h.conn.Close() })
+	var s *stage
+	if len(puppets) > 0 {
+		s = h.setStage(t, puppets...)
+	}
 	h.start()
 	h.agent = newAgent(h.world)
 	h.connmand, err = lab.Ours().Run(h.machine, h.bus)
@@ -52,7 +58,7 @@ func newHouse(t *testing.T) *house {
 		h.untilService(h.cable(i), "ready", "online")
 	}
 	h.before = h.traces()
-	return h
+	return h, s
 }
 
 // cable is the service of link i.
@@ -139,7 +145,7 @@ func TestUplinkChanges(t *testing.T) {
 		}},
 	} {
 		t.Run(kind.typ, func(t *testing.T) {
-			h := newHouse(t)
+			h, _ := newHouse(t)
 			id := "vpn_" + filepath.Base(string(h.create(kind.typ, kind.serve(h))))
 			h.untilService(id, "idle")
 			must(t, h.service(id, "Connect").Err)

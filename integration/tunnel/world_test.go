@@ -22,7 +22,13 @@ import (
 	"net.connman/integration/lab"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if socket := os.Getenv(puppetSocket); socket != "" {
+		fmt.Println("the puppet ends:", play(socket))
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // patience is how long anything may take before it counts as failed.
 var patience = 60 * time.Second
@@ -62,10 +68,36 @@ type world struct {
 	connmand *lab.Process
 	agent    *agent
 	before   traces // of the machine without a tunnel
+	path     string // where the daemon looks for programs first, if it is to
 }
 
 // newWorld builds the hosts and starts the daemon, with an agent registered.
 func newWorld(t *testing.T) *world {
+	t.Helper()
+	w := newHosts(t)
+	w.begin()
+	return w
+}
+
+// newStage is newWorld with puppets for programs.
+func newStage(t *testing.T, programs ...string) (*world, *stage) {
+	t.Helper()
+	w := newHosts(t)
+	s := w.setStage(t, programs...)
+	w.begin()
+	return w, s
+}
+
+// begin starts the daemon and registers the agent.
+func (w *world) begin() {
+	w.t.Helper()
+	w.start()
+	w.agent = newAgent(w)
+	w.before = w.traces()
+}
+
+// newHosts builds the hosts and the bus.
+func newHosts(t *testing.T) *world {
 	t.Helper()
 	t.Parallel() // most of the time they wait
 	w := &world{t: t, lab: lab.ForTest(t)}
@@ -86,9 +118,6 @@ func newWorld(t *testing.T) *world {
 	w.conn, err = w.bus.Connect()
 	must(t, err)
 	t.Cleanup(func() { w.conn.Close() })
-	w.start()
-	w.agent = newAgent(w)
-	w.before = w.traces()
 	return w
 }
 
@@ -97,6 +126,9 @@ func (w *world) start() {
 	w.t.Helper()
 	cmd := exec.Command(filepath.Join(os.Getenv("CONNMAN_BIN"), "connman-vpnd"), "-n", "-d")
 	cmd.Env = append(os.Environ(), "DBUS_SYSTEM_BUS_ADDRESS="+w.bus.Address)
+	if w.path != "" {
+		cmd.Env = append(cmd.Env, "PATH="+w.path+":"+os.Getenv("PATH"))
+	}
 	var err error
 	w.daemon, err = w.machine.Start(cmd)
 	must(w.t, err)

@@ -223,12 +223,21 @@ func (s *Service) wayTo(a netip.Addr) (r netcfg.Route, ok bool) {
 	return r, true
 }
 
+// shadows reports whether a route to the destination would put the router of the
+// service's network out of reach.
+func (s *Service) shadows(dst netip.Prefix) bool {
+	c := s.ipv4.config
+	return c.Gateway.IsValid() && dst.Contains(c.Gateway) && dst.Bits() >= c.Address.Bits()
+}
+
 // takes reports whether a route to the destination belongs on the tunnel's link:
-// the way to the server does not, and the default route is the order's business.
+// the way to the server does not, nor does the router on that way, and the default
+// route is the order's business.
 func (v *vpn) takes(dst netip.Prefix) bool {
 	w := v.s.m.wishes[v.s.id]
 	toServer := w != nil && dst.IsSingleIP() && slices.Contains(w.servers, dst.Addr())
-	return v.tunnel.end(dst.Addr()).Addr.Prefix.IsValid() && !wide(dst) && !toServer
+	return v.tunnel.end(dst.Addr()).Addr.Prefix.IsValid() && !wide(dst) && !toServer &&
+		(v.uplink == nil || !v.uplink.shadows(dst))
 }
 
 // wide reports whether a destination is everything or half of it, which stands
