@@ -92,7 +92,7 @@ func TestAddressPolicy(t *testing.T) {
 			if c.provisioned != "" {
 				w.do(func() {
 					w.m.SetSpecs([]ServiceSpec{{File: "f", Entry: "e", Type: Wifi,
-						Wifi: &WifiSpec{SSID: []byte("home"), Security: "none", Address: c.provisioned}}})
+						Wifi: &WifiSpec{SSID: "home", Security: "none", Address: c.provisioned}}})
 				})
 			}
 			a.hear("home", SecurityNone)
@@ -113,7 +113,7 @@ func TestProvisionedByPermanentAddress(t *testing.T) {
 			info.Permanent, info.Link.Addr = info.Link.Addr, "\x06\x01\x02\x03\x04\x05"
 			a.device.Update(info)
 			w.m.SetSpecs([]ServiceSpec{{File: "f", Entry: "e", Type: Wifi, MAC: info.Permanent,
-				Wifi: &WifiSpec{SSID: []byte("home"), Security: "none"}}})
+				Wifi: &WifiSpec{SSID: "home", Security: "none"}}})
 		})
 		if s := a.hear("home", SecurityNone).service; !s.Immutable() {
 			t.Error("the file is not about the service")

@@ -353,7 +353,7 @@ type ServiceSpec struct {
 
 // WifiSpec are the keys of a provisioned Wi-Fi network.
 type WifiSpec struct {
-	SSID       []byte
+	SSID       string
 	Hidden     bool
 	Address    AddressPolicy // "": as the configuration says
 	Security   string        // "none", "wep", "psk", "ieee8021x"

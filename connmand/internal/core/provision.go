@@ -2,7 +2,6 @@ package core
 
 import (
 	"maps"
-	"reflect"
 	"slices"
 )
 
@@ -82,7 +81,7 @@ func (spec *ServiceSpec) matches(s *Service) bool {
 
 // matches reports whether the specification is about the network.
 func (spec *WifiSpec) matches(w Wireless) bool {
-	return string(spec.SSID) == w.SSID && Security(spec.Security) == w.Security
+	return spec.SSID == w.SSID && Security(spec.Security) == w.Security
 }
 
 // applySpec makes the service what the specification says. Applied again
@@ -155,10 +154,8 @@ func (s *Service) followAccess(was, is *ServiceSpec) {
 // sameAccess reports whether both let the machine into the network the same way.
 func (spec *WifiSpec) sameAccess(other *WifiSpec) bool {
 	a, b := *spec, *other
-	for _, s := range []*WifiSpec{&a, &b} {
-		s.SSID, s.Hidden, s.Address = nil, false, ""
-	}
-	return reflect.DeepEqual(a, b)
+	a.SSID, a.Hidden, a.Address = b.SSID, b.Hidden, b.Address
+	return a == b
 }
 
 // unprovision gives the service back to its user, with default settings. A network

@@ -2,8 +2,12 @@ package core
 
 import (
 	"errors"
+	"fmt"
 	"net/netip"
 	"testing"
+	"time"
+
+	"net.connman/pkg/logx"
 )
 
 func TestProvisioningAppliesChangesAndEnds(t *testing.T) {
@@ -143,6 +147,86 @@ func TestSavedProvisioningStaysUntilFilesAreRead(t *testing.T) {
 		w.do(func() { w.m.SetSpecs(nil) })
 		if s := w.service("eth0"); s.Immutable() || s.Settings().ConfigFile != "" {
 			t.Errorf("without the file: immutable %v, %+v", s.Immutable(), s.Settings())
+		}
+	})
+}
+
+// Provisioned networks need no user.
+func TestProvisionedWireless(t *testing.T) {
+	inWorld(t, defaults(), func(w *world) {
+		w.do(func() {
+			w.m.SetSpecs([]ServiceSpec{
+				{File: "f", Entry: "a", Type: Wifi, Wifi: &WifiSpec{SSID: "home", Security: "psk", Passphrase: "from the file"}},
+				{File: "f", Entry: "b", Type: Wifi, Wifi: &WifiSpec{SSID: "lair", Security: "none", Hidden: true}},
+			})
+		})
+		a := w.radio()
+		a.hear("home", SecurityNone) // another one of that name
+		n := a.hear("home", SecurityPSK)
+		w.bind("wlan0", lease("10.0.0.2/24", "10.0.0.1"))
+		if !n.service.Immutable() || fmt.Sprint(a.joined) != "[home from the file]" {
+			t.Errorf("immutable %t, attempts %v", n.service.Immutable(), a.joined)
+		}
+		if saved := w.store.services[n.service.ID()]; saved.Passphrase != "" {
+			t.Error("the file's passphrase was copied")
+		}
+		if fmt.Sprint(w.m.HiddenSSIDs()) != "[lair]" {
+			t.Errorf("asks for %v", w.m.HiddenSSIDs())
+		}
+	})
+}
+
+// A passphrase that a file changes serves at once: the network is joined anew, and
+// does not wait for its turn when the old one was wrong. With the file goes the way in.
+func TestProvisionedAnew(t *testing.T) {
+	provision := func(w *world, passphrase logx.Secret) {
+		w.do(func() {
+			w.m.SetSpecs([]ServiceSpec{{File: "f", Entry: "a", Type: Wifi,
+				Wifi: &WifiSpec{SSID: "home", Security: "psk", Passphrase: passphrase}}})
+		})
+	}
+	inWorld(t, defaults(), func(w *world) {
+		a := w.radio()
+		a.outcome = func(string, Credentials) error { return ErrRejected }
+		n := a.hear("home", SecurityPSK)
+		s := n.service
+		provision(w, "tiny")
+		if len(a.joined) != 0 || s.Why() != "a passphrase" {
+			t.Errorf("attempts %v with what cannot be one; waits for %s", a.joined, s.Why())
+		}
+		provision(w, "out of date")
+		w.sleep(2 * time.Hour)
+		attempts := len(a.joined)
+		a.outcome = func(string, Credentials) error { return nil }
+		provision(w, "the right one")
+		if len(a.joined) != attempts+1 {
+			t.Fatalf("%d attempts at once, %s", len(a.joined)-attempts, s.Why())
+		}
+		w.bind("wlan0", lease("10.0.0.2/24", "10.0.0.1"))
+		provision(w, "the next one")
+		if last := a.joined[len(a.joined)-1]; last != "home the next one" {
+			t.Fatalf("state %s after %s", s.State(), last)
+		}
+		w.bind("wlan0", lease("10.0.0.2/24", "10.0.0.1"))
+		attempts = len(a.joined)
+		provision(w, "the next one")
+		w.do(func() { w.m.SetSpecs(nil) })
+		w.sleep(time.Hour)
+		if _, stored := w.store.services[s.ID()]; stored || s.State() != Idle || s.Favorite() || s.Immutable() || len(a.joined) != attempts {
+			t.Errorf("without the file: %s, favorite %t, immutable %t, attempts %v", s.State(), s.Favorite(), s.Immutable(), a.joined[attempts:])
+		}
+	})
+}
+
+// A hidden network that a file names anew is looked for at once.
+func TestProvisionedHiddenIsSought(t *testing.T) {
+	inWorld(t, defaults(), func(w *world) {
+		a := w.radio()
+		spec := ServiceSpec{File: "f", Entry: "b", Type: Wifi, Wifi: &WifiSpec{SSID: "lair", Security: "none", Hidden: true}}
+		w.do(func() { w.m.SetSpecs([]ServiceSpec{spec}) })
+		w.do(func() { w.m.SetSpecs([]ServiceSpec{spec}) })
+		if got := fmt.Sprint(a.scanned); got != "[lair]" {
+			t.Errorf("scanned for %s, want once for lair", got)
 		}
 	})
 }

@@ -82,8 +82,8 @@ func (d *Device) Scanned() { d.m.settle.order = true }
 func (m *Manager) HiddenSSIDs() []string {
 	all := slices.Clone(m.hidden)
 	for _, spec := range m.specs {
-		if spec.Wifi != nil && spec.Wifi.Hidden && !slices.Contains(all, string(spec.Wifi.SSID)) {
-			all = append(all, string(spec.Wifi.SSID))
+		if spec.Wifi != nil && spec.Wifi.Hidden && !slices.Contains(all, spec.Wifi.SSID) {
+			all = append(all, spec.Wifi.SSID)
 		}
 	}
 	return all

@@ -134,7 +134,7 @@ func TestEveryKey(t *testing.T) {
 	}, {
 		File: "example", Entry: "tls", Type: core.Wifi,
 		Wifi: &core.WifiSpec{
-			SSID: []byte("tls_ssid"), Hidden: true, Address: core.AddressRandom, Security: "ieee8021x", EAP: "tls", CACertFile: "/certs/ca.pem",
+			SSID: "tls_ssid", Hidden: true, Address: core.AddressRandom, Security: "ieee8021x", EAP: "tls", CACertFile: "/certs/ca.pem",
 			ClientCertFile: "/certs/client.pem", PrivateKeyFile: "/certs/client.key", PrivateKeyPassphrase: "with space ",
 			PrivateKeyPassphraseType: "fsid", Identity: "user", AnonymousIdentity: "anonymous", SubjectMatch: "subject",
 			AltSubjectMatch: "DNS:a;DNS:b", DomainSuffixMatch: "example.org", DomainMatch: "radius.example.org", Phase2: "MSCHAPV2",
@@ -143,7 +143,7 @@ func TestEveryKey(t *testing.T) {
 		File: "example", Entry: "psk", Type: core.Wifi, DeviceName: "wlan0",
 		IPv4: &core.IPv4Settings{Method: core.IPv4Fixed, Address: netip.MustParsePrefix("10.0.0.2/24")},
 		IPv6: &core.IPv6Settings{Method: core.IPv6Off, Privacy: core.PrivacyDisabled},
-		Wifi: &core.WifiSpec{SSID: []byte("my home"), Security: "psk", Passphrase: "password "},
+		Wifi: &core.WifiSpec{SSID: "my home", Security: "psk", Passphrase: "password "},
 	}}
 	conf, problems := Parse("example", []byte(full))
 	if diff := cmp.Diff(want, conf, addresses); diff != "" || problems != nil {

@@ -256,23 +256,23 @@ func (g *groupReader) addressPolicy() core.AddressPolicy {
 }
 
 // ssid is what SSID says in hexadecimal, or Name as it is.
-func (g *groupReader) ssid() []byte {
-	key, ssid := "Name", []byte(g.text("Name"))
+func (g *groupReader) ssid() string {
+	key, ssid := "Name", g.text("Name")
 	if g.has("SSID") {
 		key = "SSID"
 		decoded, err := hex.DecodeString(g.text("SSID"))
 		if err != nil {
 			g.drop(key, "not hexadecimal")
-			return nil
+			return ""
 		}
-		ssid = decoded
+		ssid = string(decoded)
 	}
-	if len(ssid) == 0 || len(ssid) > 32 {
+	if ssid == "" || len(ssid) > 32 {
 		if !g.has(key) {
 			key = ""
 		}
 		g.drop(key, "needs an SSID or Name of 1 to 32 bytes")
-		return nil
+		return ""
 	}
 	return ssid
 }

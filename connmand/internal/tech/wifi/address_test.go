@@ -13,7 +13,7 @@ import (
 func provisionAddress(w *techtest.World, ssid string, policy core.AddressPolicy) {
 	w.Do(func() {
 		w.Manager.SetSpecs([]core.ServiceSpec{{File: "f", Entry: "e", Type: core.Wifi,
-			Wifi: &core.WifiSpec{SSID: []byte(ssid), Security: "none", Address: policy}}})
+			Wifi: &core.WifiSpec{SSID: ssid, Security: "none", Address: policy}}})
 	})
 }
 

@@ -26,7 +26,7 @@ func TestKeyOfItsFileSystem(t *testing.T) {
 		r := newRadio(w)
 		w.Do(func() {
 			w.Manager.SetSpecs([]core.ServiceSpec{{File: "f", Entry: "e", Type: core.Wifi, Wifi: &core.WifiSpec{
-				SSID: []byte("work"), Security: "ieee8021x", EAP: "tls", Identity: "me",
+				SSID: "work", Security: "ieee8021x", EAP: "tls", Identity: "me",
 				PrivateKeyFile: key, PrivateKeyPassphrase: "another one", PrivateKeyPassphraseType: "fsid"}}})
 		})
 		a := r.plug("wlan0")

@@ -227,7 +227,7 @@ func TestScansMoreAndMoreSeldom(t *testing.T) {
 // too often: this is the attempts of a day.
 func TestNeverGivesUp(t *testing.T) {
 	spec := core.ServiceSpec{File: "f", Entry: "e", Type: core.Wifi,
-		Wifi: &core.WifiSpec{SSID: []byte("home"), Security: "psk", Passphrase: "not that one"}}
+		Wifi: &core.WifiSpec{SSID: "home", Security: "psk", Passphrase: "not that one"}}
 	for name, c := range map[string]struct {
 		states      []string
 		failure     core.Failure
@@ -274,7 +274,7 @@ func TestServerRefuses(t *testing.T) {
 		}
 		w.Do(func() {
 			w.Manager.SetSpecs([]core.ServiceSpec{{File: "f", Entry: "e", Type: core.Wifi,
-				Wifi: &core.WifiSpec{SSID: []byte("work"), Security: "ieee8021x", EAP: "tls", Identity: "me"}}})
+				Wifi: &core.WifiSpec{SSID: "work", Security: "ieee8021x", EAP: "tls", Identity: "me"}}})
 		})
 		r.plug("wlan0").appear(accessPoint("work", -50, "wpa-eap"))
 		s := r.service()
