@@ -63,7 +63,7 @@ func TestOptions(t *testing.T) {
 func TestHeard(t *testing.T) {
 	server := netip.MustParseAddr("192.0.2.1")
 	env := map[string]string{"IFNAME": "ppp0", "IPLOCAL": "10.60.0.10", "IPREMOTE": "10.60.0.1", "DNS1": "10.60.0.53", "DNS2": "10.60.0.53"}
-	news, err := Heard(server, true)("ppp", env)
+	news, err := Heard(server, Redials)("ppp", env)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,11 +72,13 @@ func TestHeard(t *testing.T) {
 		t.Errorf("%+v", news)
 	}
 	env["CONNECT_TIME"] = "12"
-	if news, err = Heard(server, true)("ppp", env); err != nil || news.Event != (core.Reconnecting{}) {
-		t.Error(news, err)
+	for then, event := range map[Down]core.Event{Redials: core.Reconnecting{}, Ends: nil} {
+		if news, err = Heard(server, then)("ppp", env); err != nil || news.Event != event {
+			t.Error(then, news, err)
+		}
 	}
-	if news, err = Heard(server, false)("ppp", env); err != nil || news.Event != nil {
-		t.Error(news, err)
+	if news, err = Heard(server, Stays)("ppp", env); err == nil {
+		t.Error("a program that has lost its link is taken for one that has it")
 	}
 }
 
@@ -84,7 +86,7 @@ func FuzzHeard(f *testing.F) {
 	f.Add("ppp0", "10.60.0.10", "10.60.0.1", "10.60.0.53")
 	f.Add("../../x", "224.0.0.1", "", "::1%lo")
 	f.Fuzz(func(t *testing.T, link, local, remote, dns string) {
-		news, err := Heard(netip.Addr{}, true)("", map[string]string{"IFNAME": link, "IPLOCAL": local, "IPREMOTE": remote, "DNS1": dns})
+		news, err := Heard(netip.Addr{}, Redials)("", map[string]string{"IFNAME": link, "IPLOCAL": local, "IPREMOTE": remote, "DNS1": dns})
 		if err != nil {
 			return
 		}

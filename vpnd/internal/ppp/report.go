@@ -18,14 +18,26 @@ const reason = "ppp"
 // maxName is the longest name of a link (IFNAMSIZ without its end).
 const maxName = 15
 
+// Down is what follows when pppd's link goes down.
+type Down int
+
+const (
+	Ends    Down = iota // the program that pppd belongs to
+	Redials             // it makes another one
+	Stays               // it does nothing
+)
+
+var errDown = errors.New("the link went down")
+
 // Heard reads what pppd tells its scripts. server is the far end outside the
-// tunnel. Where the program redials, a link that goes down is to come back.
-func Heard(server netip.Addr, redials bool) func(string, map[string]string) (child.News, error) {
+// tunnel.
+func Heard(server netip.Addr, then Down) func(string, map[string]string) (child.News, error) {
 	return func(_ string, env map[string]string) (child.News, error) {
-		down := env["CONNECT_TIME"] != "" // only ip-down has it
-		switch {
-		case down && redials:
+		switch down := env["CONNECT_TIME"] != ""; { // only ip-down has it
+		case down && then == Redials:
 			return child.News{Event: core.Reconnecting{}}, nil
+		case down && then == Stays:
+			return child.News{}, errDown
 		case down:
 			return child.News{}, nil
 		}

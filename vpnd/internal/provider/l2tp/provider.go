@@ -1,7 +1,9 @@
 package l2tp
 
 import (
+	"errors"
 	"path/filepath"
+	"strings"
 
 	"net.connman/pkg/proc"
 	"net.connman/vpnd/internal/child"
@@ -66,12 +68,25 @@ func run(a *ppp.Attempt, s core.Settings) {
 			}
 		},
 		Output: func(line string) {
-			// xl2tpd would try again, with the same credentials.
-			if ear.Output(line) {
+			switch {
+			case ear.Output(line): // xl2tpd would try again, with the same credentials
 				a.Fail(core.AuthFailed, ppp.ErrRefused)
+			case givenUp(line):
+				a.Fail(core.ConnectFailed, errors.New("the server cannot be reached any more"))
 			}
 		},
-		Heard: ppp.Heard(a.Server, true),
+		Heard: ppp.Heard(a.Server, whenDown(s)),
 		Ended: ear.Outcome,
 	})
 }
+
+// whenDown is what xl2tpd, which never ends by itself, does about a lost link.
+func whenDown(s core.Settings) ppp.Down {
+	if redial := s.Text[keyRedial]; redial == "" || ppp.IsTrue(redial) {
+		return ppp.Redials
+	}
+	return ppp.Stays
+}
+
+// givenUp reports whether xl2tpd says that it has redialled as often as it may.
+func givenUp(line string) bool { return strings.HasSuffix(line, ": maximum retries exceeded.") }

@@ -12,6 +12,7 @@ import (
 const (
 	keyUser     = "L2TP.User"
 	keyPassword = "L2TP.Password"
+	keyRedial   = "L2TP.Redial"
 )
 
 // section is a part of xl2tpd's configuration.
@@ -43,7 +44,7 @@ var options = []option{
 	{"L2TP.TunnelRWS", "tunnel rws", lac, "", number},
 	{"L2TP.Exclusive", "exclusive", lns, "", ppp.CheckBool},
 	{"L2TP.Autodial", "autodial", lac, "yes", ppp.CheckBool},
-	{"L2TP.Redial", "redial", lac, "yes", ppp.CheckBool},
+	{keyRedial, "redial", lac, "yes", ppp.CheckBool},
 	{"L2TP.RedialTimeout", "redial timeout", lac, "10", number},
 	{"L2TP.MaxRedials", "max redials", lac, "", number},
 	{"L2TP.RequirePAP", "require pap", lac, "no", ppp.CheckBool},

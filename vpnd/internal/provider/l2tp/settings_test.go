@@ -91,3 +91,20 @@ func TestKeys(t *testing.T) {
 		}
 	}
 }
+
+func TestRedial(t *testing.T) {
+	for value, want := range map[string]ppp.Down{"": ppp.Redials, "yes": ppp.Redials, "no": ppp.Stays} {
+		if got := whenDown(core.Settings{Text: map[string]string{keyRedial: value}}); got != want {
+			t.Errorf("%s = %q: %d, want %d", keyRedial, value, got, want)
+		}
+	}
+	for line, want := range map[string]bool{
+		"xl2tpd[7]: magic_lac_dial: maximum retries exceeded.":         true,
+		"xl2tpd[7]: Maximum retries exceeded for tunnel 27.  Closing.": false,
+		"xl2tpd[7]: Will redial in 10 seconds":                         false,
+	} {
+		if got := givenUp(line); got != want {
+			t.Errorf("%q: given up: %v", line, got)
+		}
+	}
+}

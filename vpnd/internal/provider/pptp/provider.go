@@ -102,7 +102,7 @@ func run(a *ppp.Attempt, s core.Settings) {
 			}
 		},
 		Output: func(line string) { ear.Output(line) },
-		Heard:  ppp.Heard(a.Server, false),
+		Heard:  ppp.Heard(a.Server, ppp.Ends),
 		Ended: func(exit proc.Exit) (core.Cause, error) {
 			if exit.Code == exitRefused {
 				return core.AuthFailed, ppp.ErrRefused
