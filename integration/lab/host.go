@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -29,13 +30,12 @@ type Host struct {
 	processes []*Process
 }
 
-// privateDirs are the directories that a host has for itself. What the real
-// ones hold is visible through symbolic links, except for the entries named:
-// those start out missing.
+// privateDirs are the directories that a host has for itself, besides /run. What
+// the real ones hold is visible through symbolic links, except for the entries
+// named: those start out missing.
 var privateDirs = map[string][]string{
 	"/etc":     {"resolv.conf", "hostname", "connman", "NetworkManager", "systemd", "dnsmasq.conf", "dnsmasq.d", "network"},
 	"/var/lib": {"connman", "connman-vpn", "NetworkManager", "systemd", "misc"},
-	"/run":     {},
 }
 
 // realRoot is where a host sees the real directories behind its own.
@@ -49,7 +49,7 @@ func (l *Lab) Host(name string) (*Host, error) {
 		calls: make(chan func()),
 		ended: make(chan struct{}),
 	}
-	if err := h.layOut(); err != nil {
+	if err := h.layOut(filepath.Join(l.run, name)); err != nil {
 		return nil, fmt.Errorf("cannot lay out host %s: %w", name, err)
 	}
 	entered := make(chan error)
@@ -69,14 +69,15 @@ func (l *Lab) Host(name string) (*Host, error) {
 	return h, nil
 }
 
-// layOut makes the directories that replace /etc, /run and /var/lib.
-func (h *Host) layOut() error {
+// layOut makes the directories that replace /etc, /run and /var/lib; that for
+// /run is elsewhere.
+func (h *Host) layOut(run string) error {
+	if err := errors.Join(os.Mkdir(h.dir, 0o755), os.Mkdir(run, 0o755), os.Symlink(run, h.Path("/run"))); err != nil {
+		return err
+	}
 	for dir, missing := range privateDirs {
 		if err := os.MkdirAll(h.Path(dir), 0o755); err != nil {
 			return err
-		}
-		if dir == "/run" {
-			continue
 		}
 		if err := os.MkdirAll(h.Path(realRoot+dir), 0o755); err != nil {
 			return err
@@ -139,9 +140,6 @@ func (h *Host) enter() error {
 		return fmt.Errorf("make mounts private: %w", err)
 	}
 	for dir := range privateDirs {
-		if dir == "/run" {
-			continue
-		}
 		if err := bind(dir, h.Path(realRoot+dir)); err != nil {
 			return err
 		}

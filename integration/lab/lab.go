@@ -12,23 +12,39 @@ import (
 type Lab struct {
 	// Dir holds a directory for each host.
 	Dir   string
+	run   string // holds the hosts' /run
 	hosts []*Host
 }
+
+// memory is where a lab's run is made: the /run of a machine is in memory, too.
+const memory = "/dev/shm"
 
 // New makes an empty world.
 func New() (*Lab, error) {
 	if os.Geteuid() != 0 {
 		return nil, errors.New("cannot make network namespaces: not root")
 	}
-	dir, err := os.MkdirTemp("", "connman-lab-")
+	dir, err := directory("")
 	if err != nil {
-		return nil, fmt.Errorf("cannot make the lab's directory: %w", err)
+		return nil, err
 	}
-	// The daemons that give up root must still reach their files.
+	run, err := directory(memory)
+	if err != nil {
+		return nil, errors.Join(err, os.Remove(dir))
+	}
+	return &Lab{Dir: dir, run: run}, nil
+}
+
+// directory makes one that the daemons reach that give up root.
+func directory(above string) (string, error) {
+	dir, err := os.MkdirTemp(above, "connman-lab-")
+	if err != nil {
+		return "", fmt.Errorf("cannot make a directory for the lab: %w", err)
+	}
 	if err := os.Chmod(dir, 0o755); err != nil {
-		return nil, fmt.Errorf("cannot open the lab's directory: %w", err)
+		return "", fmt.Errorf("cannot open the lab's directory: %w", err)
 	}
-	return &Lab{Dir: dir}, nil
+	return dir, nil
 }
 
 // ForTest makes a world that ends with the test. A test that failed keeps the
@@ -63,13 +79,13 @@ func (l *Lab) logOutputs(t testing.TB) {
 	}
 }
 
-// Close ends every program, removes every host and deletes the directory.
+// Close ends every program, removes every host and deletes the directories.
 func (l *Lab) Close() error {
 	var errs []error
 	for _, h := range l.hosts {
 		errs = append(errs, h.close())
 	}
 	l.hosts = nil
-	errs = append(errs, os.RemoveAll(l.Dir))
+	errs = append(errs, os.RemoveAll(l.Dir), os.RemoveAll(l.run))
 	return errors.Join(errs...)
 }

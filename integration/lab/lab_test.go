@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -99,14 +100,18 @@ func TestClosedLabLeavesNothing(t *testing.T) {
 	must(t, err)
 	p, err := h.Start(exec.Command("sleep", "600"))
 	must(t, err)
+	run, err := filepath.EvalSymlinks(h.Path("/run"))
+	must(t, err)
 	must(t, l.Close())
 	select {
 	case <-p.Done():
 	default:
 		t.Error("a program outlived its host")
 	}
-	if _, err := os.Stat(l.Dir); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("directory of the closed lab: %v", err)
+	for _, dir := range []string{l.Dir, filepath.Dir(run)} {
+		if _, err := os.Stat(dir); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("%s of the closed lab: %v", dir, err)
+		}
 	}
 }
 

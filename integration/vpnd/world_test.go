@@ -69,7 +69,7 @@ func newWorld(t *testing.T) *world {
 	must(t, err)
 	t.Cleanup(func() { w.client.Close() })
 	must(t, w.host.Do(showPlugins))
-	w.path = w.host.Path("/run/bin")
+	w.path = w.host.Path("/var/lib/bin")
 	must(t, os.Mkdir(w.path, 0o755))
 	must(t, os.WriteFile(filepath.Join(w.path, "openvpn"), []byte("#!/bin/sh\nexec /bin/sleep 1000\n"), 0o755))
 	return w
