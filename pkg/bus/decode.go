@@ -32,12 +32,7 @@ type decoder struct {
 	only  []string          // properties of objects that are wanted; nil for all
 }
 
-// decode reads values of the types in sig until the end of b.
-func decode(b []byte, order binary.ByteOrder, sig string) ([]any, error) {
-	d := decoder{b: b, order: order}
-	return d.values(sig)
-}
-
+// values reads values of the types in sig until the end.
 func (d *decoder) values(sig string) ([]any, error) {
 	var values []any
 	for sig != "" {

@@ -54,6 +54,12 @@ var samples = []struct {
 	}{"s", 1, []string{"x"}}, "(suas)"},
 }
 
+// decode reads values of the types in sig until the end of b.
+func decode(b []byte, order binary.ByteOrder, sig string) ([]any, error) {
+	d := decoder{b: b, order: order}
+	return d.values(sig)
+}
+
 // Values survive the way to the wire and back, and godbus writes the same bytes.
 func TestValuesAgainstGodbus(t *testing.T) {
 	for _, s := range samples {

@@ -172,8 +172,6 @@ type ProbeResult struct {
 	Portal string
 	// Err says why the service is not online.
 	Err error
-	// Contacted are the addresses that the probe talked to.
-	Contacted []netip.Addr
 }
 
 // Prober checks for the Internet.

@@ -31,18 +31,15 @@ type fetch struct {
 	req       core.ProbeRequest
 	userAgent string
 	dial      dialFunc
-	contacted []netip.Addr
 }
 
 func (f *fetch) run(ctx context.Context) core.ProbeResult {
 	reply, err := f.get(ctx)
 	if err != nil {
 		err = fmt.Errorf("cannot fetch %s: %w", f.req.URL, err)
-		return core.ProbeResult{Err: err, Contacted: f.contacted}
+		return core.ProbeResult{Err: err}
 	}
-	result := judge(reply)
-	result.Contacted = f.contacted
-	return result
+	return judge(reply)
 }
 
 // response is the head of a reply. The body is never read.
@@ -140,7 +137,6 @@ func (f *fetch) connect(ctx context.Context, u *url.URL) (net.Conn, error) {
 	}
 	var failures []error
 	for _, a := range addrs {
-		f.contacted = append(f.contacted, a)
 		conn, err := f.connectTo(ctx, netip.AddrPortFrom(a, uint16(port)))
 		if err == nil {
 			return conn, nil

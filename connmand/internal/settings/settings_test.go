@@ -124,7 +124,7 @@ func TestSameBytesAsTheCImplementation(t *testing.T) {
 		for _, base := range []string{"", before} {
 			write(t, path, base)
 			s.SaveService(cable, settings)
-			s.Flush()
+			s.writer.Flush()
 			if diff := cmp.Diff(want, read(t, path)); diff != "" {
 				t.Errorf("%s over %q:\n%s", name, base, diff)
 			}
@@ -221,7 +221,7 @@ a=b
 	settings.IPv4.LastAddress = netip.MustParseAddr("192.0.2.7")
 	settings.Nameservers = []string{"192.0.2.1"}
 	s.SaveService(id, settings)
-	s.Flush()
+	s.writer.Flush()
 	want := strings.Replace(old, "IPv4.method=dhcp\n", "IPv4.method=dhcp\nIPv4.DHCP.LastAddress=192.0.2.7\n", 1)
 	want = strings.Replace(want, "Hidden=true\n", "Nameservers=192.0.2.1;\nHidden=true\n", 1)
 	// Nameservers goes behind the last key before it that is there.
@@ -236,7 +236,7 @@ func TestProvisionedServiceNamesItsGroup(t *testing.T) {
 	dir := t.TempDir()
 	s, _, _ := open(t, dir)
 	s.SaveService(cable, core.ServiceSettings{ConfigFile: "office", ConfigEntry: "desk"})
-	s.Flush()
+	s.writer.Flush()
 	if got := read(t, filepath.Join(dir, cable, "settings")); !strings.HasSuffix(got, "\nConfig.file=office\nConfig.ident=service_desk\n") {
 		t.Errorf("got %q", got)
 	}
@@ -270,7 +270,7 @@ func TestGlobal(t *testing.T) {
 	global.Technologies[core.Ethernet] = core.TechnologySettings{Enable: true}
 	s.SaveGlobal(global)
 	global.Technologies[core.Ethernet] = core.TechnologySettings{} // the store has its own copy
-	s.Flush()
+	s.writer.Flush()
 	if diff := cmp.Diff(read(t, "testdata/global-first"), read(t, path)); diff != "" {
 		t.Error(diff)
 	}
@@ -278,7 +278,7 @@ func TestGlobal(t *testing.T) {
 		t.Errorf("mode %v, %v", info.Mode(), err)
 	}
 	s.SaveGlobal(core.GlobalSettings{OfflineMode: true, Technologies: map[core.Type]core.TechnologySettings{core.Ethernet: {}, core.VPN: {Enable: true}}})
-	s.Flush()
+	s.writer.Flush()
 	if diff := cmp.Diff(read(t, "testdata/global-disabled"), read(t, path)); diff != "" {
 		t.Error(diff)
 	}
@@ -296,7 +296,7 @@ func TestGlobalTethering(t *testing.T) {
 		t.Errorf("got %+v (%q)", global, got.TetheringPassphrase.Reveal())
 	}
 	s.SaveGlobal(global)
-	s.Flush()
+	s.writer.Flush()
 	if diff := cmp.Diff(text, read(t, path)); diff != "" || log.String() != "" {
 		t.Error(diff, log)
 	}
@@ -336,7 +336,7 @@ func TestDHCPv6Identity(t *testing.T) {
 	}
 	s, _, _ := open(t, dir)
 	s.SaveService(cable, want)
-	s.Flush()
+	s.writer.Flush()
 	text := read(t, filepath.Join(dir, cable, "settings"))
 	if !strings.Contains(text, "IPv6.privacy=enabled\nIPv6.DHCP.LastAddress=2001:db8::50\n") ||
 		!strings.HasSuffix(strings.TrimSpace(text), "\nIPv6.DHCP.DUID=0001000130e87580020000000001") {
@@ -384,7 +384,7 @@ func TestCorruptFilesAreSetAside(t *testing.T) {
 		t.Error("a corrupt file gave settings")
 	}
 	s.SaveService(cable, core.ServiceSettings{Name: "Wired"})
-	s.Flush()
+	s.writer.Flush()
 	if got := read(t, filepath.Join(dir, cable, "settings")); !strings.HasPrefix(got, "["+cable+"]\nName=Wired\n") {
 		t.Errorf("saved over a corrupt file: %q", got)
 	}
@@ -394,7 +394,7 @@ func TestCorruptFilesAreSetAside(t *testing.T) {
 		}
 	}
 	s.RemoveService(cable)
-	s.Flush()
+	s.writer.Flush()
 	if _, err := os.Stat(filepath.Join(dir, cable)); !os.IsNotExist(err) {
 		t.Errorf("the service's directory is still there: %v", err)
 	}
@@ -412,7 +412,7 @@ func TestIdentifiersStayInTheDirectory(t *testing.T) {
 			t.Errorf("%q has settings", id)
 		}
 	}
-	s.Flush()
+	s.writer.Flush()
 	var files []string
 	if err := filepath.WalkDir(outside, func(path string, _ os.DirEntry, err error) error {
 		files = append(files, path)

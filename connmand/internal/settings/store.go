@@ -138,9 +138,6 @@ func (s *Store) Sync(done func()) {
 	}, func(struct{}, error) { done() })
 }
 
-// Flush writes all that was saved, now, and waits for the disk.
-func (s *Store) Flush() { s.writer.Flush() }
-
 // Close writes all that was saved and ends the Store.
 func (s *Store) Close() { s.writer.Close() }
 

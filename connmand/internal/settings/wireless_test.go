@@ -23,7 +23,7 @@ func TestWirelessSettings(t *testing.T) {
 		saved := core.ServiceSettings{Name: "lab", Favorite: true, SSID: "l\x00b\xff", Hidden: true, Passphrase: passphrase,
 			Frequency: 5180, Address: core.AddressStable, Identity: "alice@work \\"}
 		s.SaveService(id, saved)
-		s.Flush()
+		s.writer.Flush()
 		got, found := load(t, s, id)
 		if !found || got.Passphrase != passphrase || got.SSID != saved.SSID || !got.Hidden || got.Frequency != 5180 || got.Identity != saved.Identity || got.Address != core.AddressStable {
 			t.Errorf("%q comes back as %q, of %q, hidden %t", passphrase.Reveal(), got.Passphrase.Reveal(), got.SSID, got.Hidden)
@@ -113,7 +113,7 @@ func TestTwins(t *testing.T) {
 	left, err := os.ReadDir(dir)
 	for deadline := time.Now().Add(20 * time.Second); len(left) != 4 && time.Now().Before(deadline); {
 		time.Sleep(time.Millisecond)
-		s.Flush()
+		s.writer.Flush()
 		left, err = os.ReadDir(dir)
 	}
 	if got := twin(id); got != "wifi_020000000001_6c6162_managed_psk" {
