@@ -57,8 +57,8 @@ func issue(t *testing.T, dir, name string, authority *identity) *identity {
 }
 
 // 802.1X from provisioning files, against hostapd's own server: with a
-// certificate, with a password by two ways, with what the user is asked for, and
-// refused.
+// certificate, with a password by two ways, and with what the user is asked for:
+// refused, let in, and known the next time.
 func TestEnterprise(t *testing.T) {
 	s := start(t)
 	dir := t.TempDir()
@@ -84,30 +84,37 @@ func TestEnterprise(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			s := s.in(t)
 			provision(s, c.text)
-			s.eventually("the service is provisioned", true, func() (any, error) {
-				p, err := s.properties(path, "Service")
-				return p["Immutable"].Value(), err
-			})
-			if err := s.call(path, "net.connman.Service.Connect").Err; err != nil && !strings.Contains(err.Error(), "progress") &&
-				!strings.Contains(err.Error(), "connected") {
-				t.Fatal(err)
-			}
 			s.connected("Work", "ieee8021x")
 			s.unprovision("work", path)
 		})
 	}
-	t.Run("asked for", func(t *testing.T) {
-		s := s.in(t)
-		provision(s, "EAP=peap\nPhase2=MSCHAPV2\n")
-		s.eventually("the service is provisioned", true, func() (any, error) {
-			p, err := s.properties(path, "Service")
-			return p["Immutable"].Value(), err
+	for _, c := range []struct{ name, text, identity, password string }{
+		{"PEAP with the user's answers", "EAP=peap\nPhase2=MSCHAPV2\n", "alice", "wonderland"},
+		{"TTLS with the user's answers", "EAP=ttls\nPhase2=PAP\nIdentity=nobody\n", "bob", "builder"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := s.in(t)
+			provision(s, c.text)
+			s.eventually("the service is provisioned", true, func() (any, error) {
+				p, err := s.properties(path, "Service")
+				return p["Immutable"].Value(), err
+			})
+			id := filepath.Base(string(path))
+			if out, err := s.ctl("connect", id, "--identity", c.identity, "--passphrase-file", s.secretFile("looking glass")); err == nil {
+				t.Fatalf("connected with the wrong password: %q", out)
+			}
+			s.connect(id, "--identity", c.identity, "--passphrase-file", s.secretFile(c.password))
+			s.connected("Work", "ieee8021x")
+			s.restart()
+			s.connected("Work", "ieee8021x")
+			s.unprovision("work", path)
 		})
-		id := filepath.Base(string(path))
-		if out, err := s.ctl("connect", id, "--identity", "alice", "--passphrase-file", s.secretFile("looking glass")); err == nil {
-			t.Fatalf("connected with the wrong password: %q", out)
+	}
+	logs, err := os.ReadFile(s.daemon.Log)
+	must(t, err)
+	for _, secret := range []string{"wonderland", "builder", "looking glass"} {
+		if strings.Contains(string(logs), secret) {
+			t.Errorf("the log tells %q", secret)
 		}
-		s.connect(id, "--identity", "alice", "--passphrase-file", s.secretFile("wonderland"))
-		s.connected("Work", "ieee8021x")
-	})
+	}
 }

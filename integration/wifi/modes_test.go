@@ -22,16 +22,24 @@ type mode struct {
 
 const rawKey = "0123456789abcdef0123456789ABCDEF0123456789abcdef0123456789abcdef"
 
+// oddPassphrase has what files and programs like to misread.
+const oddPassphrase = `"correct" horse; 50 % #1`
+
 var modes = []mode{
+	{"open", "", "none", ""},
 	{"WEP", "wep_default_key=0\nwep_key0=\"abcde\"\n", "wep", "abcde"},
+	{"WEP with a key of 26 digits", "wep_default_key=0\nwep_key0=" + rawKey[:26] + "\n", "wep", rawKey[:26]},
 	{"WPA", "wpa=1\nwpa_key_mgmt=WPA-PSK\nwpa_pairwise=TKIP\nwpa_passphrase=correct horse\n", "psk", "correct horse"},
+	{"WPA2", "wpa=2\nwpa_key_mgmt=WPA-PSK\nrsn_pairwise=CCMP\nwpa_passphrase=" + oddPassphrase + "\n", "psk", oddPassphrase},
 	{"WPA2 with a raw key", "wpa=2\nwpa_key_mgmt=WPA-PSK\nrsn_pairwise=CCMP\nwpa_psk=" + rawKey + "\n", "psk", rawKey},
 	{"WPA2 and WPA3", "wpa=2\nwpa_key_mgmt=WPA-PSK SAE\nrsn_pairwise=CCMP\nieee80211w=1\nwpa_passphrase=correct horse\n", "psk", "correct horse"},
+	{"WPA3", "wpa=2\nwpa_key_mgmt=SAE\nrsn_pairwise=CCMP\nieee80211w=2\nsae_password=" + oddPassphrase + "\n", "psk", oddPassphrase},
 	{"WPA3 with hash-to-element", "wpa=2\nwpa_key_mgmt=SAE\nrsn_pairwise=CCMP\nieee80211w=2\nsae_pwe=1\nsae_password=correct horse\n", "psk", "correct horse"},
 	{"OWE", "wpa=2\nwpa_key_mgmt=OWE\nrsn_pairwise=CCMP\nieee80211w=2\n", "none", ""},
 }
 
-// Every kind of security, with the user's answer.
+// Every kind of security, with the user's answer, and with what is saved of it when
+// the daemon is started again.
 func TestModes(t *testing.T) {
 	s := start(t)
 	for i, m := range modes {
@@ -47,6 +55,8 @@ func TestModes(t *testing.T) {
 			}
 			s.connect(args...)
 			s.connected(ssid, m.security)
+			s.restart()
+			s.connected(ssid, m.security)
 			must(t, s.call(path, "net.connman.Service.Remove").Err)
 		})
 	}
@@ -54,18 +64,20 @@ func TestModes(t *testing.T) {
 
 // in is the same session for a part of the test.
 func (s *session) in(t *testing.T) *session {
-	return &session{world: s.world, t: t, daemon: s.daemon, manager: s.manager}
+	part := *s
+	part.t = t
+	t.Cleanup(func() { s.daemon = part.daemon })
+	return &part
 }
 
-// unprovision takes away what a file said of a service, and disconnects it.
+// unprovision takes away what a file said of a service: the network is left.
 func (s *session) unprovision(name string, path dbus.ObjectPath) {
 	s.t.Helper()
 	must(s.t, os.Remove(s.machine.Path("/var/lib/connman/"+name+".config")))
-	s.eventually("the service is the user's", false, func() (any, error) {
+	s.eventually("the service is idle and nobody's", true, func() (any, error) {
 		p, err := s.properties(path, "Service")
-		return p["Immutable"].Value(), err
+		return p["Immutable"].Value() == false && p["Favorite"].Value() == false && p["State"].Value() == "idle", err
 	})
-	must(s.t, s.call(path, "net.connman.Service.Disconnect").Err)
 }
 
 // Every kind of security, by a provisioning file and without a user.
@@ -95,22 +107,57 @@ func TestProvisioned(t *testing.T) {
 	}
 }
 
+// A file with a passphrase that is out of date, and then with the right one: nobody
+// waits for the next attempt of those that come ever more seldom.
+func TestProvisionedAnew(t *testing.T) {
+	s := start(t)
+	s.accessPoint("wlan1", pskNetwork("Moved", "correct horse"))
+	path := s.path("Moved", "psk")
+	provision := func(passphrase string) {
+		t.Helper()
+		must(t, s.machine.WriteFile("/var/lib/connman/x.config", "[service_x]\nType=wifi\nName=Moved\nPassphrase="+passphrase+"\n"))
+	}
+	provision("former horse")
+	s.eventually("the service's error", "invalid-key", func() (any, error) {
+		p, err := s.properties(path, "Service")
+		return p["Error"].Value(), err
+	})
+	provision("correct horse")
+	s.connected("Moved", "psk")
+	s.unprovision("x", path)
+}
+
 // A network that does not tell its name is joined by it, and found again.
 func TestHidden(t *testing.T) {
 	s := start(t)
 	s.accessPoint("wlan1", pskNetwork("Cellar", "correct horse")+"ignore_broadcast_ssid=1\n")
 	hidden := dbus.ObjectPath(strings.Replace(string(s.path("", "psk")), "__", "_hidden_", 1))
 	s.wantSeen(hidden, true)
+	if out, err := s.ctl("connect", "--hidden", "Attic", "--passphrase-file", s.secretFile("correct horse")); err == nil {
+		t.Errorf("connected to a network that is not there: %q", out)
+	}
 	s.connect("--hidden", "Cellar", "--passphrase-file", s.secretFile("correct horse"))
 	s.connected("Cellar", "psk")
 	s.restart()
 	s.connected("Cellar", "psk")
 }
 
-// The access point's button is pressed, so nobody is asked for a passphrase.
+// A file names a network that does not tell its name, one by its SSID in digits.
+func TestHiddenProvisioned(t *testing.T) {
+	s := start(t)
+	s.accessPoint("wlan1", pskNetwork("Vault", "correct horse")+"ignore_broadcast_ssid=2\n")
+	must(t, s.machine.WriteFile("/var/lib/connman/x.config", fmt.Sprintf(
+		"[service_x]\nType=wifi\nSSID=%x\nHidden=true\nPassphrase=correct horse\n", "Vault")))
+	s.connected("Vault", "psk")
+}
+
+const wpsButton = "wps_state=2\neap_server=1\nconfig_methods=push_button\n"
+
+// The access point's button is pressed, so nobody is asked for a passphrase. What it
+// gives is saved.
 func TestButton(t *testing.T) {
 	s := start(t)
-	ap := s.accessPoint("wlan1", pskNetwork("Button", "correct horse")+"wps_state=2\neap_server=1\nconfig_methods=push_button\n")
+	ap := s.accessPoint("wlan1", pskNetwork("Button", "correct horse")+wpsButton)
 	path := s.path("Button", "psk")
 	s.wantSeen(path, true)
 	ap.tell("wps_pbc")
@@ -121,4 +168,20 @@ func TestButton(t *testing.T) {
 	})
 	must(t, s.call(path, "net.connman.Service.Connect").Err)
 	s.connected("Button", "psk")
+	s.restart()
+	s.connected("Button", "psk")
+}
+
+// The user is asked for a passphrase, chooses the button, and presses it then.
+func TestButtonInAnswer(t *testing.T) {
+	s := start(t)
+	ap := s.accessPoint("wlan1", pskNetwork("Doorbell", "correct horse")+wpsButton)
+	path := s.path("Doorbell", "psk")
+	s.wantSeen(path, true)
+	asked := s.agent("WPS", "")
+	call := s.conn.Object("net.connman", path).Go("net.connman.Service.Connect", 0, nil)
+	<-asked
+	ap.tell("wps_pbc")
+	must(t, (<-call.Done).Err)
+	s.connected("Doorbell", "psk")
 }
