@@ -7,9 +7,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/godbus/dbus/v5"
 
 	"net.connman/integration/lab"
 	"net.connman/integration/pki"
@@ -26,6 +29,44 @@ OpenVPN.Cert=%s
 OpenVPN.Key=%s
 `
 
+// service is the provisioned VPN's.
+const service = "vpn_203_0_113_5_office_test"
+
+// runWhole runs both daemons.
+func (w *world) runWhole() {
+	w.t.Helper()
+	vpnd := exec.Command(filepath.Join(os.Getenv("CONNMAN_BIN"), "connman-vpnd"), "-n")
+	vpnd.Env = append(os.Environ(), "DBUS_SYSTEM_BUS_ADDRESS="+w.Bus.Address)
+	_, err := w.Machine.Start(vpnd)
+	must(w.t, err)
+	w.run(lab.Ours())
+}
+
+// TestEditedFile: a VPN whose file was edited is made anew, and what the user has set
+// of its service stays.
+func TestEditedFile(t *testing.T) {
+	t.Parallel()
+	w := newHome(t, 1)
+	const file = "/var/lib/connman-vpn/office.config"
+	content := fmt.Sprintf(provisioned, "/etc/ca.pem", "/etc/cert.pem", "/etc/key.pem")
+	must(t, w.Machine.WriteFile(file, content))
+	w.runWhole()
+	w.until(service, "idle")
+	domains := []string{"lab.test"}
+	must(t, w.call(servicePath(service), "Service.SetProperty", "Domains.Configuration", dbus.MakeVariant(domains)).Err)
+	must(t, w.Machine.WriteFile(file, strings.Replace(content, "Name=Office", "Name=Work", 1)))
+	var p map[string]dbus.Variant
+	must(t, lab.Eventually(patience, func() (err error) {
+		if p, err = w.service(service); err == nil && p["Name"].Value() != "Work" {
+			err = fmt.Errorf("its name is %v", p["Name"])
+		}
+		return err
+	}))
+	if got := p["Domains.Configuration"].Value(); !reflect.DeepEqual(got, domains) {
+		t.Errorf("the user's domains are %v, want %v", got, domains)
+	}
+}
+
 // TestWhole has both daemons and openvpn on either side: a tunnel from end to end,
 // and nothing left of it when its program dies.
 func TestWhole(t *testing.T) {
@@ -38,13 +79,7 @@ func TestWhole(t *testing.T) {
 	cert, key, err := authority.Client("machine")
 	must(t, err)
 	must(t, w.Machine.WriteFile("/var/lib/connman-vpn/office.config", fmt.Sprintf(provisioned, authority.CA, cert, key)))
-	vpnd := exec.Command(filepath.Join(os.Getenv("CONNMAN_BIN"), "connman-vpnd"), "-n")
-	vpnd.Env = append(os.Environ(), "DBUS_SYSTEM_BUS_ADDRESS="+w.Bus.Address)
-	_, err = w.Machine.Start(vpnd)
-	must(t, err)
-
-	const service = "vpn_203_0_113_5_office_test"
-	w.run(lab.Ours())
+	w.runWhole()
 	w.until(w.cable(0), "online")
 	w.until(service, "idle")
 	must(t, w.call(servicePath(service), "Service.Connect").Err)
