@@ -28,16 +28,10 @@ func (s *session) connected(ssid, security string) {
 	})
 }
 
-// connect connects by the client. When hostapd is slow it associates a station
-// twice now and then and drops its handshake: the user tries again.
+// connect connects by the client.
 func (s *session) connect(args ...string) {
 	s.t.Helper()
-	args = append([]string{"connect"}, args...)
-	out, err := s.ctl(args...)
-	for tries := 1; err != nil && tries < 3; tries++ {
-		out, err = s.ctl(args...)
-	}
-	if err != nil {
+	if out, err := s.ctl(append([]string{"connect"}, args...)...); err != nil {
 		s.t.Fatalf("connect: %q, %v", out, err)
 	}
 }
@@ -171,4 +165,24 @@ func TestSupplicantRestarts(t *testing.T) {
 	s.wantSeen(path, false)
 	s.startSupplicant(t)
 	s.connected("Plain", "none")
+}
+
+// Somebody takes the adapter from the supplicant: it is given back, and what was
+// connected is again.
+func TestSupplicantLosesAdapter(t *testing.T) {
+	s := start(t)
+	s.accessPoint("wlan1", openNetwork("Keeper"))
+	s.join("Keeper", "none")
+	recorder := s.follow()
+	root := s.conn.Object(wpaName, wpaRoot)
+	var adapter dbus.ObjectPath
+	must(t, root.Call(wpaName+".GetInterface", 0, "wlan0").Store(&adapter))
+	must(t, root.Call(wpaName+".RemoveInterface", 0, adapter).Err)
+	ctx, cancel := s.patient()
+	defer cancel()
+	_, err := recorder.Wait(ctx, 0, func(m *dbus.Message) bool {
+		return m.Type == dbus.TypeMethodCall && lab.Header(m, dbus.FieldMember) == "CreateInterface"
+	})
+	must(t, err)
+	s.connected("Keeper", "none")
 }

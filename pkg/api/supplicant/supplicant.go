@@ -159,12 +159,14 @@ const InterfaceInterface = "fi.w1.wpa_supplicant1.Interface"
 
 // The keys of a Interface dictionary.
 const (
-	InterfaceState        = "State"        // s, read
-	InterfaceBSSs         = "BSSs"         // ao, read
-	InterfaceCurrentBSS   = "CurrentBSS"   // o, read
-	InterfaceCapabilities = "Capabilities" // a{sv} of Capability keys, read
-	InterfaceCountry      = "Country"      // s, readwrite
-	InterfaceSaePwe       = "SaePwe"       // s, readwrite
+	InterfaceState            = "State"            // s, read
+	InterfaceBSSs             = "BSSs"             // ao, read
+	InterfaceCurrentBSS       = "CurrentBSS"       // o, read
+	InterfaceCapabilities     = "Capabilities"     // a{sv} of Capability keys, read
+	InterfaceCountry          = "Country"          // s, readwrite
+	InterfaceSaePwe           = "SaePwe"           // s, readwrite
+	InterfaceDisconnectReason = "DisconnectReason" // i, read
+	InterfaceAuthStatusCode   = "AuthStatusCode"   // i, read
 )
 
 // The keys of a Capability dictionary.

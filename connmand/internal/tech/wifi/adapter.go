@@ -32,6 +32,7 @@ type adapter struct {
 	on       bool           // as last asked for
 	path     bus.ObjectPath // at the supplicant, "" while it doesn't have it
 	state    string
+	verdict  verdict // of the access point on the attempt under way
 	bsss     map[bus.ObjectPath]*bss
 	networks map[string]*network
 	current  bus.ObjectPath          // the access point in use
@@ -194,12 +195,16 @@ func (a *adapter) update(about bus.Dict) {
 	if current, ok := bus.Lookup[bus.ObjectPath](about, supplicant.InterfaceCurrentBSS); ok {
 		a.use(current)
 	}
+	a.verdict.take(about)
 	state, ok := bus.Lookup[string](about, supplicant.InterfaceState)
 	if !ok || state == a.state {
 		return
 	}
 	old := a.state
 	a.state = state
+	if state == stateAuthenticating {
+		a.verdict = verdict{}
+	}
 	a.b.Log.Debug("supplicant", "interface", a.link.Name, "from", old, "to", state)
 	if a.attempt != nil {
 		a.attempt.step(old, state)

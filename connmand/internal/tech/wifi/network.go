@@ -127,6 +127,7 @@ type attempt struct {
 	timer  *loop.Timer
 	cancel func() // the call under way
 	begun  bool   // the supplicant does something about it
+	again  bool   // it was told a second time
 	ended  bool
 
 	inSetup     bool             // the access point is to give the credentials
@@ -186,11 +187,17 @@ func (t *attempt) join(c core.Credentials) {
 			t.tell(fmt.Errorf("wpa_supplicant refuses the network: %w", err))
 		default:
 			t.path = path
-			t.cancel = a.b.Bus.Call(supplicant.InterfaceSelectNetworkCall(a.owner, a.path, path), func(_ []any, err error) {
-				if err != nil {
-					t.tell(fmt.Errorf("wpa_supplicant does not take the network: %w", err))
-				}
-			})
+			t.choose()
+		}
+	})
+}
+
+// choose tells the supplicant to be in the network, now.
+func (t *attempt) choose() {
+	a := t.n.a
+	t.cancel = a.b.Bus.Call(supplicant.InterfaceSelectNetworkCall(a.owner, a.path, t.path), func(_ []any, err error) {
+		if err != nil {
+			t.tell(fmt.Errorf("wpa_supplicant does not take the network: %w", err))
 		}
 	})
 }
@@ -229,7 +236,11 @@ func (t *attempt) step(from, to string) {
 		// The end of an earlier attempt.
 	case t.done == nil:
 		t.n.core.Left()
-	case from == stateHandshake, from == stateAuthenticating && t.n.offers(waysSAE...):
+	case from == stateHandshake && t.n.a.verdict.confused() && !t.again:
+		// The supplicant takes the passphrase for wrong, and would wait.
+		t.again = true
+		t.choose()
+	case from == stateHandshake, from == stateAuthenticating && t.n.offers(waysSAE...) && t.n.a.verdict.refused():
 		t.tell(core.ErrRejected)
 	}
 	// Other failures the supplicant tries again by itself.

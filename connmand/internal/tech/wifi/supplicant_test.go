@@ -260,11 +260,20 @@ func channels(about bus.Dict) string {
 // states goes through states of the adapter.
 func (a *fakeAdapter) states(states ...string) {
 	for _, state := range states {
-		a.f.w.Loop.Post("state", func() {
-			a.f.emit(a.path, properties.InterfaceProperties, "PropertiesChanged",
-				supplicant.InterfaceInterface, bus.Dict{{Key: "State", Value: state}}, []string{})
-		})
+		a.change(bus.Dict{{Key: "State", Value: state}})
 	}
+}
+
+// change changes properties of the adapter.
+func (a *fakeAdapter) change(about bus.Dict) {
+	a.f.w.Loop.Post("change", func() {
+		a.f.emit(a.path, properties.InterfaceProperties, "PropertiesChanged", supplicant.InterfaceInterface, about, []string{})
+	})
+}
+
+// end ends an attempt, with what the access point says of it.
+func (a *fakeAdapter) end(key string, word int32) {
+	a.change(bus.Dict{{Key: key, Value: word}, {Key: "State", Value: "disconnected"}})
 }
 
 // adapter is the one that the supplicant has by that name, nil if it has none.

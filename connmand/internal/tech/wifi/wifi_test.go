@@ -229,18 +229,25 @@ func TestNeverGivesUp(t *testing.T) {
 	spec := core.ServiceSpec{File: "f", Entry: "e", Type: core.Wifi,
 		Wifi: &core.WifiSpec{SSID: "home", Security: "psk", Passphrase: "not that one"}}
 	for name, c := range map[string]struct {
-		states      []string
+		try         func(a *fakeAdapter)
 		failure     core.Failure
 		least, most int
 	}{
-		"rejected":         {[]string{"authenticating", "associating", "associated", "4way_handshake", "disconnected"}, core.InvalidKey, 48, 70},
-		"rejected by WPA3": {[]string{"authenticating", "disconnected"}, core.InvalidKey, 48, 70},
-		"nobody answers":   {[]string{"scanning", "disconnected", "scanning"}, core.ConnectFailed, 240, 300},
+		"rejected": {func(a *fakeAdapter) {
+			a.states("authenticating", "associating", "associated", "4way_handshake")
+			a.end("DisconnectReason", 15)
+		}, core.InvalidKey, 48, 70},
+		"rejected by WPA3": {func(a *fakeAdapter) {
+			a.states("authenticating")
+			a.end("AuthStatusCode", 15)
+		}, core.InvalidKey, 48, 70},
+		"WPA3 does not answer": {func(a *fakeAdapter) { a.states("authenticating", "disconnected") }, core.ConnectFailed, 240, 300},
+		"nobody answers":       {func(a *fakeAdapter) { a.states("scanning", "disconnected", "scanning") }, core.ConnectFailed, 240, 300},
 	} {
 		t.Run(name, func(t *testing.T) {
 			techtest.Run(t, func(w *techtest.World) {
 				r := newRadio(w)
-				r.selected = func(a *fakeAdapter) { a.states(c.states...) }
+				r.selected = c.try
 				w.Do(func() { w.Manager.SetSpecs([]core.ServiceSpec{spec}) })
 				r.plug("wlan0").appear(accessPoint("home", -50, "wpa-psk", "sae"))
 				s := r.service()
@@ -256,6 +263,50 @@ func TestNeverGivesUp(t *testing.T) {
 				r.selected = newSupplicant(w).selected
 				w.Do(func() { w.Manager.Resumed() })
 				wantState(t, r, s, core.Configuration)
+			})
+		})
+	}
+}
+
+// An access point that ends a handshake because it does not know the machine has said
+// nothing of the passphrase: the same attempt goes on, at once. One that does so again
+// is believed.
+func TestForgottenMidway(t *testing.T) {
+	for name, c := range map[string]struct {
+		reason int32
+		times  int
+		want   core.State
+		tries  int
+	}{
+		"once":                 {7, 1, core.Configuration, 2},
+		"again":                {7, 2, core.Failed, 2},
+		"it has left":          {3, 1, core.Configuration, 2},
+		"wrong passphrase":     {15, 1, core.Failed, 1},
+		"the supplicant's end": {-3, 1, core.Failed, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			techtest.Run(t, func(w *techtest.World) {
+				r := newRadio(w)
+				in, times := r.selected, c.times
+				r.selected = func(a *fakeAdapter) {
+					if times--; times < 0 {
+						in(a)
+						return
+					}
+					a.states("authenticating", "associating", "associated", "4way_handshake")
+					a.end("DisconnectReason", c.reason)
+				}
+				w.Do(func() {
+					w.Manager.SetSpecs([]core.ServiceSpec{{File: "f", Entry: "e", Type: core.Wifi,
+						Wifi: &core.WifiSpec{SSID: "home", Security: "psk", Passphrase: "the right one"}}})
+				})
+				r.plug("wlan0").appear(accessPoint("home", -50, "wpa-psk"))
+				s := r.service()
+				w.Sleep(time.Second)
+				wantState(t, r, s, c.want)
+				if n := r.count("SelectNetwork"); n != c.tries {
+					t.Errorf("%d tries, want %d", n, c.tries)
+				}
 			})
 		})
 	}
