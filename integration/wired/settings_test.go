@@ -101,6 +101,27 @@ func TestStateDirectoryMovesBothWays(t *testing.T) {
 	}
 }
 
+// TestSavedTetheringIsShown: what was said of sharing a technology shows, whichever
+// daemon it was said to.
+func TestSavedTetheringIsShown(t *testing.T) {
+	t.Parallel()
+	show := func(m lab.Manager) string {
+		w := newWorld(t, 1, nil)
+		must(t, w.Machine.WriteFile(stateDir+"settings",
+			"[Wired]\nEnable=true\nTethering=false\nTethering.Identifier=lab\nTethering.Passphrase=a\\\\\"b c\nTethering.Freq=2437\n"))
+		w.run(m)
+		w.untilState(0, "online")
+		p, err := w.properties(ethernetPath, "Technology")
+		must(t, err)
+		return fmt.Sprint(p)
+	}
+	theirs, ours := show(lab.Reference()), show(lab.Ours())
+	if !strings.Contains(theirs, "TetheringPassphrase") {
+		t.Errorf("the reference says %s: this proves nothing", theirs)
+	}
+	must(t, expect("technology", ours, theirs))
+}
+
 func TestForeignSettingsSurvive(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, 1, nil)

@@ -28,6 +28,9 @@ func technologyProperties(t *core.Technology) bus.Dict {
 	if settings.TetheringIdentifier != "" {
 		d = append(d, bus.Entry{Key: connman.TechnologyTetheringIdentifier, Value: settings.TetheringIdentifier})
 	}
+	if settings.TetheringPassphrase != "" {
+		d = append(d, bus.Entry{Key: connman.TechnologyTetheringPassphrase, Value: settings.TetheringPassphrase.Reveal()})
+	}
 	return append(d, bus.Entry{Key: connman.TechnologyTetheringFreq, Value: int32(settings.TetheringFreq)})
 }
 
