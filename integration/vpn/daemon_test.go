@@ -190,18 +190,20 @@ func (c *connection) openTunnel() (index int) {
 		return 0
 	}
 	c.d.mu.Lock()
-	go c.d.far.serve(c.tun)
+	c.d.far.begin(c.tun)
 	c.d.mu.Unlock()
 	return index
 }
 
-// closeTunnel takes the device away.
+// closeTunnel takes the device away, which is gone when nobody reads from it any
+// more.
 func (c *connection) closeTunnel() {
 	c.d.mu.Lock()
 	defer c.d.mu.Unlock()
 	if c.tun != nil {
 		c.tun.Close()
 		c.tun = nil
+		c.d.far.wait()
 	}
 }
 

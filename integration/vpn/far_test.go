@@ -24,10 +24,11 @@ func newFar() *far { return &far{} }
 
 func (f *far) wait() { f.served.Wait() }
 
+// begin has a tunnel served.
+func (f *far) begin(tun *os.File) { f.served.Go(func() { f.serve(tun) }) }
+
 // serve answers what comes out of a tunnel until that is closed.
 func (f *far) serve(tun *os.File) {
-	f.served.Add(1)
-	defer f.served.Done()
 	packet := make([]byte, 2048)
 	for {
 		n, err := tun.Read(packet)
