@@ -149,6 +149,12 @@ func script() string {
 		case "--up":
 			return strings.Trim(os.Args[i+1], `"`)
 		}
+		if file, ok := strings.CutPrefix(arg, "--config="); ok {
+			options, _ := os.ReadFile(file) // it may be read once
+			_, after, _ := strings.Cut(string(options), "script=")
+			script, _, _ := strings.Cut(after, "\n")
+			return script
+		}
 	}
 	return ""
 }
