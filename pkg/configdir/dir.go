@@ -13,7 +13,7 @@ import (
 )
 
 // again is how long after some file could not be read it is tried again.
-const again = 10 * time.Second
+const again = time.Minute
 
 // Parser reads the content of a file; name is the file's without its ending. What is
 // wrong is returned without the name of the file.

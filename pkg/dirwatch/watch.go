@@ -75,10 +75,11 @@ func (w *watcher) follow(ctx context.Context, wait time.Duration) {
 		case <-again:
 			return
 		case event := <-notify.Events:
+			name := filepath.Clean(event.Name) // what is in the root begins with two slashes
 			switch {
-			case slices.Contains(path, event.Name) && event.Op&^(fsnotify.Chmod|fsnotify.Write) != 0:
+			case slices.Contains(path, name) && event.Op&^(fsnotify.Chmod|fsnotify.Write) != 0:
 				return
-			case event.Name == w.dir, filepath.Dir(event.Name) == w.dir && w.wanted(filepath.Base(event.Name)):
+			case name == w.dir, filepath.Dir(name) == w.dir && w.wanted(filepath.Base(name)):
 				timer.Reset(Settle)
 			}
 		case err := <-notify.Errors:
