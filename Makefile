@@ -114,7 +114,7 @@ vm: tools peers build vmrun
 
 bench: peers build vmrun
 	go run ./integration/bench
-	go test -tags vm -timeout 30m -run '^$$' -bench . -benchtime 1x -exec $(VMRUN) ./integration/wifi
+	go test -tags vm -timeout 30m -run '^$$' -bench . -benchtime 1x -exec $(VMRUN) ./integration/wifi ./integration/wireguard
 else
 peers netns vm bench:
 	@echo '**********************************************************************'

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.zx2c4.com/wireguard/wgctrl/wgtypes"
+
 	"net.connman/pkg/loop"
 	"net.connman/vpnd/internal/core"
 )
@@ -80,19 +82,24 @@ func under[T any](a *attempt, label string, work func(context.Context) (T, error
 type made struct {
 	index     int
 	endpoints []netip.AddrPort
+	own       wgtypes.Key // the public key of our end
 }
 
 // begin resolves the peers' names and makes the link.
 func (a *attempt) begin() {
+	own, known := a.public[a.config.private]
 	under(a, "make a WireGuard link", func(ctx context.Context) (made, error) {
 		select {
 		case <-a.cleaned:
 		case <-ctx.Done():
 			return made{}, ctx.Err()
 		}
-		// A key takes as long as a link: both are made at once.
-		foreign := make(chan error, 1)
-		go func() { foreign <- a.config.foreign() }()
+		key := make(chan wgtypes.Key, 1)
+		if known {
+			key <- own
+		} else { // takes as long as to make a link
+			go func() { key <- a.config.private.PublicKey() }()
+		}
 		endpoints, errs := a.find(ctx, nil, 0)
 		if errs[0] != nil {
 			return made{}, errs[0]
@@ -101,7 +108,8 @@ func (a *attempt) begin() {
 			return made{}, ctx.Err()
 		}
 		index, err := a.kernel.create(a.id, a.config, endpoints)
-		return made{index, endpoints}, cmp.Or(err, <-foreign)
+		m := made{index, endpoints, <-key}
+		return m, cmp.Or(err, a.config.foreign(m.own))
 	}, a.begun)
 }
 
@@ -111,6 +119,7 @@ func (a *attempt) begun(m made, err error) {
 		a.end(core.ConnectFailed, err)
 		return
 	}
+	a.public[a.config.private] = m.own
 	for _, endpoint := range m.endpoints {
 		a.ends = append(a.ends, end{endpoint: endpoint})
 	}

@@ -200,7 +200,8 @@ func live(t *testing.T, settings core.Settings, prepare func(*world), test func(
 			t: t, stale: true, states: map[wgtypes.Key]state{}, ways: map[netip.Addr]way{},
 			names: map[string][]netip.Addr{"peer.test": addresses4("192.0.2.1")},
 		}
-		w.provider = &Provider{loop: l, log: slog.New(slog.DiscardHandler), kernel: w, resolve: w.resolve, cleaned: make(chan struct{})}
+		w.provider = New(l, slog.New(slog.DiscardHandler))
+		w.provider.kernel, w.provider.resolve = w, w.resolve
 		if prepare != nil {
 			prepare(w)
 		}

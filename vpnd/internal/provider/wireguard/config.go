@@ -136,10 +136,9 @@ func (c config) check() error {
 	return nil
 }
 
-// foreign says if a peer has our own key: the kernel would leave it out in
+// foreign says if a peer has our own public key: the kernel would leave it out in
 // silence. The documentation's example has it, so it can be saved.
-func (c config) foreign() error {
-	own := c.private.PublicKey()
+func (c config) foreign(own wgtypes.Key) error {
 	for i, p := range c.peers {
 		if p.public == own {
 			return fmt.Errorf("%sPublicKey: is our own", prefix(i+1))

@@ -6,6 +6,8 @@ import (
 	"net"
 	"net/netip"
 
+	"golang.zx2c4.com/wireguard/wgctrl/wgtypes"
+
 	"net.connman/pkg/loop"
 	"net.connman/vpnd/internal/core"
 )
@@ -17,6 +19,7 @@ type Provider struct {
 	kernel  kernel
 	resolve resolve
 	missing error
+	public  map[wgtypes.Key]wgtypes.Key // public keys by private ones, as far as they were needed
 	// cleaned is closed when what an earlier run has left is gone: until then
 	// it could not be told from what this run makes.
 	cleaned chan struct{}
@@ -29,7 +32,10 @@ var _ core.Provider = (*Provider)(nil)
 
 // New returns the provider. Tunnels wait for Start.
 func New(l *loop.Loop, log *slog.Logger) *Provider {
-	return &Provider{loop: l, log: log, kernel: &linux{}, resolve: lookUp, cleaned: make(chan struct{})}
+	return &Provider{
+		loop: l, log: log, kernel: &linux{}, resolve: lookUp,
+		public: map[wgtypes.Key]wgtypes.Key{}, cleaned: make(chan struct{}),
+	}
 }
 
 func lookUp(ctx context.Context, name string) ([]netip.Addr, error) {
