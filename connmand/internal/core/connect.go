@@ -281,7 +281,7 @@ func (s *Service) ClearError() {
 // Remove forgets a service that the user connected once. Wired services and
 // provisioned ones cannot be forgotten.
 func (s *Service) Remove() error {
-	if s.kind == Ethernet || s.kind == Gadget || s.hidden() || s.immutable || s.network.info.VPN.Immutable {
+	if s.kind == Ethernet || s.kind == Gadget || s.fixed() || s.network.info.VPN.Immutable {
 		return ErrNotSupported
 	}
 	if !s.favorite && s.state != Idle && s.state != Failed {

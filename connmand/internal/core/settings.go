@@ -23,6 +23,10 @@ func (s *Service) userChanged() {
 	s.settingsDirty = true
 }
 
+// fixed reports whether the user may not change the settings: those of a provisioned
+// service, or of what stands for all networks that hide their names.
+func (s *Service) fixed() bool { return s.immutable || s.hidden() }
+
 // SetAutoConnect says whether the service connects by itself.
 func (s *Service) SetAutoConnect(on bool) error {
 	if !s.favorite {
@@ -46,7 +50,7 @@ func (s *Service) SetAutoConnect(on bool) error {
 // an address that a server can have is left out. None brings the network's
 // back.
 func (s *Service) SetNameservers(texts []string) error {
-	if s.immutable || s.network.info.VPN.Immutable {
+	if s.fixed() || s.network.info.VPN.Immutable {
 		return ErrNotSupported
 	}
 	var servers []string
@@ -63,7 +67,7 @@ func (s *Service) SetNameservers(texts []string) error {
 
 // SetDomains sets the search domains to use instead of the network's.
 func (s *Service) SetDomains(texts []string) error {
-	if s.immutable {
+	if s.fixed() {
 		return ErrNotSupported
 	}
 	s.settings.Domains = words(texts)
@@ -76,7 +80,7 @@ func (s *Service) SetDomains(texts []string) error {
 
 // SetTimeservers sets the time servers to prefer to the network's.
 func (s *Service) SetTimeservers(texts []string) error {
-	if s.immutable {
+	if s.fixed() {
 		return ErrNotSupported
 	}
 	s.settings.Timeservers = words(texts)
@@ -88,7 +92,7 @@ func (s *Service) SetTimeservers(texts []string) error {
 
 // SetProxy sets the way to the web.
 func (s *Service) SetProxy(p netcfg.ProxyConfig) error {
-	if s.immutable {
+	if s.fixed() {
 		return ErrNotSupported
 	}
 	s.settings.Proxy = p
@@ -100,7 +104,7 @@ func (s *Service) SetProxy(p netcfg.ProxyConfig) error {
 
 // SetMDNS says whether multicast DNS is wanted on the service's link.
 func (s *Service) SetMDNS(on bool) error {
-	if s.immutable {
+	if s.fixed() {
 		return ErrNotSupported
 	}
 	was := s.MDNS()
@@ -118,7 +122,7 @@ func (s *Service) SetMDNS(on bool) error {
 // given up for it: it goes back to configuration and comes from there.
 func (s *Service) SetIPv4(settings IPv4Settings) error {
 	switch {
-	case s.immutable, s.vpn != nil, settings.Method == IPv4Auto:
+	case s.fixed(), s.vpn != nil, settings.Method == IPv4Auto:
 		return ErrNotSupported
 	case settings.Method != IPv4Off && settings.Method != IPv4DHCP && settings.Method != IPv4Manual:
 		return ErrInvalidArguments
@@ -136,7 +140,7 @@ func (s *Service) SetIPv4(settings IPv4Settings) error {
 // SetIPv6 sets how the service gets its IPv6 addresses.
 func (s *Service) SetIPv6(settings IPv6Settings) error {
 	switch {
-	case s.immutable, s.vpn != nil:
+	case s.fixed(), s.vpn != nil:
 		return ErrNotSupported
 	case settings.Method != IPv6Off && settings.Method != IPv6Auto && settings.Method != IPv6Manual:
 		return ErrInvalidArguments

@@ -446,6 +446,9 @@ func TestHiddenNetwork(t *testing.T) {
 			if err := hidden.service.Remove(); !errors.Is(err, ErrNotSupported) {
 				t.Errorf("removing what stands for all of them: %v", err)
 			}
+			if err := hidden.service.SetNameservers([]string{"10.0.0.1"}); !errors.Is(err, ErrNotSupported) {
+				t.Errorf("changing what stands for all of them: %v", err)
+			}
 		})
 		result = w.connect(hidden)
 		w.say(Input{SSID: "attic", Credentials: Credentials{Passphrase: "up there"}}, nil)
