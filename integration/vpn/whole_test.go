@@ -3,6 +3,7 @@
 package vpn
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -67,9 +68,10 @@ func TestEditedFile(t *testing.T) {
 	}
 }
 
-// TestWhole has both daemons and openvpn on either side: a tunnel from end to end,
-// and nothing left of it when its program dies.
-func TestWhole(t *testing.T) {
+// connectWhole has both daemons, and openvpn on either side: the machine's is
+// connected.
+func connectWhole(t *testing.T, before func(*world)) *world {
+	t.Helper()
 	openvpn := filepath.Join(os.Getenv("CONNMAN_REFERENCE"), "openvpn/usr/sbin/openvpn")
 	t.Setenv("PATH", filepath.Dir(openvpn)+":"+os.Getenv("PATH"))
 	w := newHome(t, 1)
@@ -82,9 +84,64 @@ func TestWhole(t *testing.T) {
 	w.runWhole()
 	w.until(w.cable(0), "online")
 	w.until(service, "idle")
+	before(w)
 	must(t, w.call(servicePath(service), "Service.Connect").Err)
 	w.until(service, "ready", "online")
-	must(t, lab.Eventually(patience, func() error { return w.tunnelled() }))
+	must(t, lab.Eventually(patience, w.tunnelled))
+	return w
+}
+
+// killChild has openvpn die, and waits until there is a tunnel again.
+func (w *world) killChild() {
+	w.t.Helper()
+	before := w.child()
+	must(w.t, exec.Command("kill", "-9", before).Run())
+	must(w.t, lab.Eventually(3*patience, func() error {
+		if now := w.child(); now == "" || now == before {
+			return fmt.Errorf("openvpn is %q", now)
+		}
+		return w.tunnelled()
+	}))
+	w.until(service, "ready", "online")
+}
+
+// TestOpenVPNLeaksNothing hears what leaves by the cable while a tunnel of openvpn's
+// takes everything, dies and is made again: no question and nothing of IPv6, which
+// the tunnel does not have.
+func TestOpenVPNLeaksNothing(t *testing.T) {
+	var p *programs
+	var wire *wire
+	w := connectWhole(t, func(w *world) {
+		w.giveIPv6(0)
+		p, wire = w.startPrograms(), w.capture()
+		must(t, lab.Eventually(patience, func() error {
+			if wire.queries.Load() == 0 || wire.ipv6.Load() == 0 {
+				return fmt.Errorf("%d queries and %d IPv6 packets by the cable", wire.queries.Load(), wire.ipv6.Load())
+			}
+			return nil
+		}))
+	})
+	quiet := func() error {
+		wire.reset()
+		p.round(t, 20)
+		if leaks := wire.leaks(); leaks != "" {
+			return errors.New(leaks)
+		}
+		return nil
+	}
+	must(t, lab.Eventually(patience, quiet)) // what was asked before may be asked once more
+	wire.reset()
+	w.killChild()
+	if leaks := wire.leaks(); leaks != "" {
+		t.Errorf("while openvpn was dead: %s", leaks)
+	}
+	must(t, quiet())
+}
+
+// TestWhole has both daemons and openvpn on either side: a tunnel from end to end,
+// and nothing left of it when its program dies.
+func TestWhole(t *testing.T) {
+	w := connectWhole(t, func(*world) {})
 	p, err := w.service(service)
 	must(t, err)
 	if got := p["Nameservers"].String(); !strings.Contains(got, "10.99.0.1") {
@@ -94,16 +151,7 @@ func TestWhole(t *testing.T) {
 		t.Errorf("nothing comes through the tunnel: %v", err)
 	}
 
-	before := w.child()
-	must(t, exec.Command("kill", "-9", before).Run())
-	must(t, lab.Eventually(3*patience, func() error {
-		if now := w.child(); now == "" || now == before {
-			return fmt.Errorf("openvpn is %q", now)
-		}
-		return w.tunnelled()
-	}))
-	w.until(service, "ready", "online")
-
+	w.killChild()
 	must(t, w.call(servicePath(service), "Service.Disconnect").Err)
 	w.untilRoutes("default via 10.77.0.1 dev eth0")
 	must(t, lab.Eventually(patience, func() error {
