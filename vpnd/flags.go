@@ -55,10 +55,10 @@ func command(version string, run func(options) error) *cobra.Command {
 	f := c.Flags()
 	f.SortFlags = false
 	f.StringVarP(&o.config, "config", "c", "", "read configuration from `FILE`")
-	f.StringVarP(&o.debug, "debug", "d", "", "log at debug level, only what `GLOB:…` names if given")
+	f.StringVarP(&o.debug, "debug", "d", "", "log at debug level, only what `GLOB:...` names if given")
 	f.Lookup("debug").NoOptDefVal = allSources
-	f.StringSliceVarP(&o.plugins, "plugin", "p", nil, "make only VPNs of types that match `GLOB,…`")
-	f.StringSliceVarP(&o.noPlugins, "noplugin", "P", nil, "do without types of VPN that match `GLOB,…`")
+	f.StringSliceVarP(&o.plugins, "plugin", "p", nil, "make only VPNs of types that match `GLOB,...`")
+	f.StringSliceVarP(&o.noPlugins, "noplugin", "P", nil, "do without types of VPN that match `GLOB,...`")
 	f.BoolVarP(&o.foreground, "nodaemon", "n", false, "stay in the foreground")
 	f.BoolVarP(&showVersion, "version", "v", false, "print the version and exit")
 	return c

@@ -94,7 +94,7 @@ func parse(args []string, out io.Writer) (options, error) {
 	show := flags.BoolP("version", "v", false, "print the version and exit")
 	flags.SetOutput(io.Discard)
 	flags.Usage = func() {
-		fmt.Fprintf(out, "Usage:\n  connmand-wait-online [OPTION…]\n\n%s", flags.FlagUsages())
+		fmt.Fprintf(out, "Usage:\n  connmand-wait-online [OPTION...]\n\n%s", flags.FlagUsages())
 	}
 	if err := flags.Parse(args); err != nil {
 		return options{}, err
