@@ -93,7 +93,6 @@ func (s *Service) join() {
 			s.fail(s.access.refused())
 		case err != nil:
 			s.m.log.Warn("cannot join network", "service", s.id, "err", err)
-			s.access.failed()
 			s.fail(ConnectFailed)
 		default:
 			s.configure()
@@ -130,6 +129,7 @@ func (s *Service) clear() {
 
 // part leaves the network on the link level.
 func (s *Service) part() {
+	s.access.endSetup()
 	if s.network.driver != nil {
 		s.network.driver.Disconnect()
 	}

@@ -250,10 +250,9 @@ func (a *access) refused() Failure {
 	return InvalidKey
 }
 
-// failed notes that a network was not joined, for other reasons than what was said.
-// Wi-Fi Protected Setup fails for that, too: neither the same PIN nor a button that
-// nobody presses will do better the next time, and so the user is asked anew.
-func (a *access) failed() {
+// endSetup gives up Wi-Fi Protected Setup. Neither the same PIN nor a button that
+// nobody presses will do better the next time, so the user is asked anew.
+func (a *access) endSetup() {
 	if o := a.offered; o != nil && o.WPS {
 		a.offered, a.pin = nil, logx.Secret(o.PIN)
 	}

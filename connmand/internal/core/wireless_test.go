@@ -236,6 +236,25 @@ func TestSetupFails(t *testing.T) {
 	}
 }
 
+// Who ends Wi-Fi Protected Setup, as nothing comes of it, is asked again, too.
+func TestSetupIsEnded(t *testing.T) {
+	inWorld(t, defaults(), func(w *world) {
+		a := w.radio()
+		w.withAgent()
+		var n *Network
+		a.outcome = func(string, Credentials) error {
+			n.service.Disconnect(func(error) {})
+			return nil
+		}
+		w.do(func() { n = a.add("home", Wireless{SSID: "home", Security: SecurityPSK, WPS: true}) })
+		w.connect(n)
+		w.say(Input{Credentials: Credentials{WPS: true}}, nil)
+		if w.connect(n); w.agent.input == nil {
+			t.Errorf("not asked again; state %s, attempts %v", n.service.State(), a.joined)
+		}
+	})
+}
+
 // Who the user is and his password are saved together once they have served, and go
 // before what a file says of him.
 func TestIdentityIsSaved(t *testing.T) {
