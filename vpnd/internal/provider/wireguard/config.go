@@ -85,9 +85,9 @@ func parse(settings core.Settings) (config, error) {
 	if c.addresses.v6.IsValid() && c.mtu != 0 && c.mtu < minMTU6 {
 		r.fail(keyMTU, fmt.Errorf("%d is too little for IPv6, which needs %d", c.mtu, minMTU6))
 	}
-	for n := 1; n <= maxPeers; n++ {
-		if n == 1 || r.text(prefix(n)+"PublicKey") != "" {
-			c.peers = append(c.peers, r.peer(n))
+	for i, key := range publicKeys {
+		if i == 0 || r.text(key) != "" {
+			c.peers = append(c.peers, r.peer(i+1))
 		}
 	}
 	if r.err == nil {

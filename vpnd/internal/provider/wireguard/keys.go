@@ -34,6 +34,14 @@ func prefix(peer int) string {
 	return furtherPrefix + strconv.Itoa(peer) + "."
 }
 
+// publicKeys are the settings that say which peers there are.
+var publicKeys = func() (names [maxPeers]string) {
+	for i := range names {
+		names[i] = prefix(i+1) + "PublicKey"
+	}
+	return names
+}()
+
 // keys declares the settings. Each is checked by what reads it in the end.
 func keys() []core.Key {
 	list := []core.Key{
@@ -45,7 +53,7 @@ func keys() []core.Key {
 	for n := 1; n <= maxPeers; n++ {
 		p := prefix(n)
 		list = append(list,
-			core.Key{Name: p + "PublicKey", Check: ignoring(parseKey)},
+			core.Key{Name: publicKeys[n-1], Check: ignoring(parseKey)},
 			core.Key{Name: p + "PresharedKey", Secret: true, Check: ignoring(parseKey)},
 			core.Key{Name: p + "AllowedIPs", Check: ignoring(parseAllowed)},
 			core.Key{Name: p + "PersistentKeepalive", Check: ignoring(parseKeepalive)},
