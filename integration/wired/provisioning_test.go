@@ -96,6 +96,30 @@ func TestProvisioningTakenBackReturnsToDHCP(t *testing.T) {
 	w.untilAddress(0, "10.77.1.0/20")
 }
 
+// TestProvisioningHoldsFromTheStart: a service that a file set up is not for a moment
+// without it when the daemon starts again, whatever is read first.
+func TestProvisioningHoldsFromTheStart(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 1, nil)
+	w.provision("lan.config", static)
+	w.startOnline()
+	w.untilAddress(0, "10.77.4.4/20")
+	w.set(0, "AutoConnect", false) // which the user may
+	w.end()
+	asked := w.asked()
+	for range 3 {
+		w.start()
+		w.until("Immutable", func() error { return expect("Immutable", text(w.service(0)["Immutable"]), "true") })
+		must(t, expect("AutoConnect", text(w.service(0)["AutoConnect"]), "false"))
+		w.do(w.servicePath(0), "Service.Connect")
+		w.untilAddress(0, "10.77.4.4/20")
+		w.end()
+	}
+	if heard := w.Router.DHCP.Heard(); len(heard) != asked {
+		t.Errorf("asked a DHCP server: %v", heard[asked:])
+	}
+}
+
 // TestProvisioningWithoutAMACTakesOneService: with the reference such a file
 // applies to every wire and gives two machines one address.
 func TestProvisioningWithoutAMACTakesOneService(t *testing.T) {
