@@ -360,10 +360,11 @@ func TestSplit(t *testing.T) {
 func TestSplitEcho(t *testing.T) {
 	with(t, func(h *house) {
 		h.connect = func(path bus.ObjectPath, answer func(error)) { h.ready(path, h.link); answer(nil) }
-		h.set(pathOf("office"), vpn.ConnectionServerRoutes, list(routeOf("10.50.0.0", "255.255.0.0", "")))
 		err := errNone
 		h.connects(&err)
 		h.want(core.Ready)
+		h.set(pathOf("office"), vpn.ConnectionServerRoutes, list(routeOf("10.50.0.0", "255.255.0.0", "")))
+		h.w.Sleep(time.Second)
 		var replies []func()
 		answer := h.bus.Answer
 		h.bus.Answer = func(m bus.MethodCall, reply func([]any, error)) {
