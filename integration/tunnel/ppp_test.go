@@ -196,3 +196,30 @@ func TestPPP(t *testing.T) {
 		})
 	}
 }
+
+// TestL2TPGivesUp loses the way to the server of a tunnel that xl2tpd makes no more,
+// or only so often: it ends by itself, though xl2tpd would stay.
+func TestL2TPGivesUp(t *testing.T) {
+	for name, test := range map[string]struct {
+		settings map[string]string
+		state    string // in the end
+	}{
+		"no redial": {map[string]string{"L2TP.Redial": "no"}, "idle"},
+		// To xl2tpd the first connection is two.
+		"two redials": {map[string]string{"L2TP.RedialTimeout": "1", "L2TP.MaxRedials": "2"}, "failure"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.startL2TP()
+			test.settings["L2TP.RequireCHAP"] = "yes"
+			test.settings["PPPD.EchoInterval"], test.settings["PPPD.EchoFailure"] = "2", "4"
+			c := w.create("l2tp", test.settings)
+			w.agent.will(map[string]string{"Username": userName, "Password": password})
+			must(t, w.tries(func() error { return w.connect(c) }))
+			must(t, w.far.Down())
+			w.untilState(c, test.state)
+			w.leavesNothing()
+			w.remove(c)
+		})
+	}
+}
