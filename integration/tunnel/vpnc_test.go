@@ -3,8 +3,10 @@
 package tunnel
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -112,6 +114,15 @@ func (w *world) startCharon() *lab.Process {
 	must(w.t, w.server.WriteFile("/run/strongswan.conf", charonConfig))
 	must(w.t, w.server.WriteFile("/run/swanctl.conf", connections))
 	must(w.t, w.server.Do(showStrongSwan))
+	_, err := w.server.Output(exec.Command("ip", "addr", "add", "10.10.0.1/16", "dev", "lo"))
+	must(w.t, err)
+	return w.runCharon()
+}
+
+// runCharon runs the server, once more if need be.
+func (w *world) runCharon() *lab.Process {
+	w.t.Helper()
+	_ = os.Remove(w.server.Path("/run/vici")) // of one that was killed
 	start := exec.Command("/usr/lib/ipsec/charon")
 	start.Env = append(os.Environ(), "STRONGSWAN_CONF=/run/strongswan.conf")
 	p, err := w.server.Start(start)
@@ -126,10 +137,8 @@ func (w *world) startCharon() *lab.Process {
 	if err != nil {
 		w.t.Fatalf("swanctl: %v\n%s", err, out)
 	}
-	for _, args := range []string{"addr add 10.10.0.1/16 dev lo", "route add 192.168.77.0/24 dev ipsec0"} {
-		_, err := w.server.Output(exec.Command("ip", strings.Fields(args)...))
-		must(w.t, err)
-	}
+	_, err = w.server.Output(exec.Command("ip", "route", "add", "192.168.77.0/24", "dev", "ipsec0"))
+	must(w.t, err)
 	return p
 }
 
@@ -207,4 +216,38 @@ func TestVPNCNoServer(t *testing.T) {
 	}
 	w.untilState(c, "failure")
 	w.leavesNothing()
+}
+
+// TestVPNCServerGone has the server leave in good order, and without a word, and
+// come back: so does the tunnel, by itself.
+func TestVPNCServerGone(t *testing.T) {
+	h, _ := newHouse(t)
+	server := h.startCharon()
+	settings := map[string]string{"VPNC.IPSec.Secret": groupSecret, "VPNC.Xauth.Username": userName, "VPNC.Xauth.Password": password, "VPNC.DPDTimeout": "10"}
+	for key, value := range vpncSettings {
+		settings[key] = value
+	}
+	id := "vpn_" + filepath.Base(string(h.create("vpnc", settings)))
+	h.untilService(id, "idle")
+	must(t, h.service(id, "Connect").Err)
+	h.untilService(id, "ready", "online")
+	h.crosses("10.10.0.1", "connected")
+	for how, leave := range map[string]func(){
+		"stopped": func() { must(t, server.Stop(patience)) },
+		"killed":  func() { server.Kill() },
+	} {
+		leave()
+		must(t, lab.Eventually(2*patience, func() error {
+			if h.routes() == "" || strings.Contains(h.routes(), "10.10.0.0/16") {
+				return fmt.Errorf("%s: the routes are\n%s", how, h.routes())
+			}
+			return nil
+		}))
+		server = h.runCharon()
+		h.crosses("10.10.0.1", "the server was "+how+" and is back")
+		h.untilService(id, "ready", "online")
+	}
+	must(t, h.service(id, "Disconnect").Err)
+	h.untilService(id, "idle")
+	h.leavesNothing()
 }
