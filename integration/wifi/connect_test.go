@@ -122,19 +122,6 @@ func TestPassphrase(t *testing.T) {
 	}
 }
 
-func TestWPA3(t *testing.T) {
-	s := start(t)
-	s.accessPoint("wlan1", saeNetwork("Modern", "correct horse"))
-	path := s.path("Modern", "psk")
-	s.wantSeen(path, true)
-	id := filepath.Base(string(path))
-	if out, err := s.ctl("connect", id, "--passphrase-file", s.secretFile("wrong horse")); err == nil {
-		t.Fatalf("connected with the wrong passphrase: %q", out)
-	}
-	s.connect(id, "--passphrase-file", s.secretFile("correct horse"))
-	s.connected("Modern", "psk")
-}
-
 // A network learns WPA3 and then forgets what was before it: it stays the same
 // service, and what is saved of it serves.
 func TestNetworkLearnsWPA3(t *testing.T) {
