@@ -57,6 +57,36 @@ func TestImportOpenVPN(t *testing.T) {
 	w.leavesNothing()
 }
 
+// TestImportPKCS12 has certificates and key in one file, which the user's word opens.
+func TestImportPKCS12(t *testing.T) {
+	w := newWorld(t)
+	pki := newAuthority(t)
+	w.serveOpenVPN(pki, nil)
+	cert, key := pki.issue("client", false)
+	dir := t.TempDir()
+	const passphrase = "open sesame"
+	export := exec.Command("openssl", "pkcs12", "-export", "-in", cert, "-inkey", key, "-certfile", pki.CA, "-passout", "stdin",
+		"-out", filepath.Join(dir, "client.p12"))
+	export.Stdin = strings.NewReader(passphrase + "\n")
+	if out, err := export.CombinedOutput(); err != nil {
+		t.Fatalf("openssl: %v\n%s", err, out)
+	}
+	profile := filepath.Join(dir, "office.ovpn")
+	must(t, os.WriteFile(profile, []byte("client\ndev tun\nremote "+serverIP+" 1194 udp\nremote-cert-tls server\npkcs12 client.p12\n"), 0o600))
+	id, worked := strings.CutPrefix(strings.TrimSpace(w.control("vpn", "import", profile)), "Imported office as ")
+	if !worked {
+		t.Fatal(id)
+	}
+	path := dbus.ObjectPath("/net/connman/vpn/connection/" + id)
+	w.agent.will(map[string]string{"OpenVPN.PrivateKeyPassword": passphrase})
+	must(t, w.connect(path))
+	w.configure(path)
+	w.route(path, insideNetwork+"/24")
+	w.passes(insideServer)
+	must(t, w.call(path, "Connection.Disconnect").Err)
+	w.leavesNothing()
+}
+
 // control runs connmanctl on the machine and returns what it prints.
 func (w *world) control(words ...string) string {
 	w.t.Helper()

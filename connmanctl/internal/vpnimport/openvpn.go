@@ -1,6 +1,7 @@
 package vpnimport
 
 import (
+	"encoding/base64"
 	"fmt"
 	"net/netip"
 	"path/filepath"
@@ -97,6 +98,8 @@ func (p *profile) ovDirective(d directive, options *strings.Builder) error {
 		return p.ovFile(d, ovFiles[name])
 	case slices.Contains(ovOptionFiles, name):
 		return p.ovOptionFile(d, options)
+	case name == "pkcs12":
+		return p.ovPKCS12(d, options)
 	case name == "connection" && d.has && !p.has("Host"):
 		return p.ovConnection(d, options)
 	case d.has:
@@ -209,6 +212,28 @@ func (p *profile) ovOptionFile(d directive, options *strings.Builder) error {
 	}
 	words := []string{d.name(), p.keep(d.name(), content)}
 	writeOption(options, append(words, d.words[min(2, len(d.words)):]...))
+	return nil
+}
+
+// ovPKCS12 puts certificates and key in one, which are no text, as a block into
+// OpenVPN's own configuration.
+func (p *profile) ovPKCS12(d directive, options *strings.Builder) error {
+	content, given, err := p.content(d)
+	if err != nil {
+		return err
+	}
+	raw := []byte(content)
+	if d.has {
+		raw, err = base64.StdEncoding.DecodeString(strings.Join(strings.Fields(content), ""))
+	}
+	if err != nil || !given {
+		return p.wrong(d.line, "pkcs12 names no file, and no block in base64")
+	}
+	options.WriteString("<pkcs12>\n")
+	for line := range slices.Chunk([]byte(base64.StdEncoding.EncodeToString(raw)), 64) {
+		options.WriteString(string(line) + "\n")
+	}
+	options.WriteString("</pkcs12>\n")
 	return nil
 }
 

@@ -13,7 +13,8 @@ import (
 )
 
 // files are what profiles refer to.
-var files = map[string]string{"ca.crt": "CA\n", "pki/client.crt": "CERT\n", "/etc/login": "user\npass\n", "ta.key": "TA\n"}
+var files = map[string]string{"ca.crt": "CA\n", "pki/client.crt": "CERT\n", "/etc/login": "user\npass\n", "ta.key": "TA\n",
+	"id.p12": "\x30\x82\xff\x00"}
 
 func open(name string) ([]byte, error) {
 	if text, ok := files[name]; ok {
@@ -166,6 +167,12 @@ func TestRead(t *testing.T) {
 				"Networks = 10.9.0.0/255.255.0.0\nSplitRouting = true\nOpenVPN.ConfigFile = /var/lib/connman-vpn/nopull/options.conf\n",
 			map[string]string{"options.conf": "client\nnobind\npersist-key\nroute-nopull\n"},
 			[]string{`nopull.ovpn:3: "frobnicate" is left out`, `nopull.ovpn:5: "<connection>" is left out`}},
+		{"file.ovpn", "remote vpn.test\npkcs12 id.p12\n", "file",
+			"[provider_file]\nType = OpenVPN\nName = file\nHost = vpn.test\nOpenVPN.ConfigFile = /var/lib/connman-vpn/file/options.conf\n",
+			map[string]string{"options.conf": "client\nnobind\npersist-key\n<pkcs12>\nMIL/AA==\n</pkcs12>\n"}, nil},
+		{"block.ovpn", "remote vpn.test\n<pkcs12>\nMIL/\nAA==\n</pkcs12>\n", "block",
+			"[provider_block]\nType = OpenVPN\nName = block\nHost = vpn.test\nOpenVPN.ConfigFile = /var/lib/connman-vpn/block/options.conf\n",
+			map[string]string{"options.conf": "client\nnobind\npersist-key\n<pkcs12>\nMIL/AA==\n</pkcs12>\n"}, nil},
 		{"all.ovpn", "remote vpn.test\nauth-user-pass\nroute-nopull\nredirect-gateway def1\n", "all",
 			"[provider_all]\nType = OpenVPN\nName = all\nHost = vpn.test\nOpenVPN.AuthUserPass = -\n" +
 				"OpenVPN.ConfigFile = /var/lib/connman-vpn/all/options.conf\n",
@@ -214,6 +221,8 @@ func TestWrong(t *testing.T) {
 		{"x.ovpn", "remote h\nca\n", "ca names no file"},
 		{"x.ovpn", "remote h\nca [inline]\n", "write it as a block"},
 		{"x.ovpn", "remote h\ntls-crypt\n", "tls-crypt names no file"},
+		{"x.ovpn", "remote h\npkcs12\n", "x.ovpn:2: pkcs12 names no file"},
+		{"x.ovpn", "remote h\n<pkcs12>\n</ca>\nup x\n</pkcs12>\n", "x.ovpn:2: pkcs12 names no file, and no block in base64"},
 		{"x.ovpn", "remote h\ncipher\n", "cipher says nothing"},
 		{"x.ovpn", "remote \"a\x01b\"\n", "control characters"},
 	}
