@@ -60,12 +60,15 @@ func (m manager) UnregisterAgent(call *bus.Call, _ bus.ObjectPath) {
 	answer(call, m.unregisterAgent(call.Sender))
 }
 
-// What follows belongs to capabilities that the daemon does not have yet. Each
-// says so, or gives the error that fits a list with nothing in it.
+// VPN connections are made and removed at net.connman.vpn: these two have long been
+// deprecated.
 
 func (m manager) ConnectProvider(call *bus.Call, _ bus.Dict) { answer(call, core.ErrNotSupported) }
 
 func (m manager) RemoveProvider(call *bus.Call, _ bus.ObjectPath) { answer(call, core.ErrNotFound) }
+
+// What follows belongs to capabilities that the daemon does not have yet. Each
+// says so, or gives the error that fits a list with nothing in it.
 
 func (m manager) RegisterCounter(call *bus.Call, _ bus.ObjectPath, _, _ uint32) {
 	answer(call, core.ErrNotSupported)
