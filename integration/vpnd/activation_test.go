@@ -86,7 +86,7 @@ func TestActivation(t *testing.T) {
 	for early := -3 * time.Millisecond; early <= 6*time.Millisecond; early += time.Millisecond {
 		last := w.owner()
 		w.must("/", managerIface+"GetConnections")
-		time.Sleep(time.Second + early) // not to wait for something: to call at that moment
+		<-time.After(time.Second + early) // not to wait for something: to call at that moment
 		w.must("/", managerIface+"GetConnections")
 		if w.owner() != last {
 			left++
