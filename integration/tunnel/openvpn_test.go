@@ -184,6 +184,37 @@ func TestOpenVPNPassword(t *testing.T) {
 	w.leavesNothing()
 }
 
+// What the user wants saved is saved once it has served, and used without a question.
+func TestOpenVPNSavesPassword(t *testing.T) {
+	w := newWorld(t)
+	pki := newAuthority(t)
+	w.serveOpenVPN(pki, func(l login) string {
+		if l.password == "right one" {
+			return accept
+		}
+		return refuse + "no"
+	})
+	path := w.create("openvpn", withPassword(pki))
+	wish := func(password string) map[string]string {
+		return map[string]string{"OpenVPN.Username": "someone", "OpenVPN.Password": password, "SaveCredentials": "true"}
+	}
+	w.agent.will(wish("wrong one"), wish("right one"))
+	must(t, w.connect(path))
+	for _, asked := range w.agent.questions() {
+		if asked["SaveCredentials"] == nil || asked["AllowStoreCredentials"] != nil {
+			t.Errorf("asked %v", asked)
+		}
+	}
+	must(t, w.call(path, "Connection.Disconnect").Err)
+	w.untilState(path, "idle")
+	w.agent.will()
+	must(t, w.connect(path))
+	if asked := w.agent.questions(); len(asked) != 0 {
+		t.Errorf("asked again %v", asked)
+	}
+	w.secretsKept("right one", "wrong one")
+}
+
 // What is saved is used without a question; when it is wrong, it is asked for.
 func TestOpenVPNSavedPassword(t *testing.T) {
 	w := newWorld(t)

@@ -50,12 +50,19 @@ func (a *attempt) need(n needed) {
 		return
 	}
 	q := core.Question{Failure: a.failure}
-	if n.user {
+	// What is not the login itself is for once: the agent keeps what it knows.
+	q.Save = n.what == needAuth
+	q.Keep = !q.Save
+	switch {
+	case q.Save:
+		q.Fields = append(q.Fields,
+			core.Field{Name: keyUsername, Type: kindString, Requirement: mandatory, Key: keyUsername},
+			core.Field{Name: keyPassword, Type: kindPassword, Requirement: mandatory, Key: keyPassword})
+	case n.user:
 		q.Fields = append(q.Fields,
 			core.Field{Name: keyUsername, Type: kindString, Requirement: mandatory},
 			core.Field{Name: keyPassword, Type: kindPassword, Requirement: mandatory})
-	} else {
-		q.Keep = true
+	default:
 		q.Fields = append(q.Fields,
 			core.Field{Name: keyPassphrase, Type: kindPassword, Requirement: mandatory},
 			core.Field{Name: fieldKeyText, Type: kindString, Requirement: informational})
@@ -141,7 +148,7 @@ func (a *attempt) refuse(r refused) {
 // askDynamic has the user answer a challenge instead of giving a password.
 func (a *attempt) askDynamic(n needed, d *dynamicChallenge) {
 	a.challenge = nil
-	a.ask(core.Question{Fields: d.fields()}, func(answer core.Answer) {
+	a.ask(core.Question{Fields: d.fields(), Keep: true}, func(answer core.Answer) {
 		a.task.Hide(answer[fieldResponse])
 		n.challenge = &d.challenge // the answer is good for once
 		a.give(n, credentials{user: d.user, password: logx.Secret(d.password(answer[fieldResponse].Reveal()))})
@@ -150,7 +157,7 @@ func (a *attempt) askDynamic(n needed, d *dynamicChallenge) {
 
 // askPending has the user answer a challenge that the server waits for.
 func (a *attempt) askPending(c challenge) {
-	a.ask(core.Question{Fields: c.fields()}, func(answer core.Answer) {
+	a.ask(core.Question{Fields: c.fields(), Keep: true}, func(answer core.Answer) {
 		a.task.Hide(answer[fieldResponse])
 		response := base64.StdEncoding.EncodeToString([]byte(answer[fieldResponse].Reveal()))
 		a.say("cr-response " + quote(response))
