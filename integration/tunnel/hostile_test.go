@@ -151,6 +151,37 @@ func (w *world) boundedMemory() {
 	}
 }
 
+// TestHostileLinks has pppd say that links are its own which are not: the machine's,
+// and another tunnel's.
+func TestHostileLinks(t *testing.T) {
+	w, stage := newStage(t, "xl2tpd", "pppd", "pptp", "vpnc")
+	other := w.create("vpnc", vpncLogin)
+	reply := w.connecting(other)
+	stage.enter().report(tunnelled...)
+	must(t, (<-reply.Done).Err)
+	with := w.traces()
+	for _, kind := range puppetKinds {
+		if kind.up != nil {
+			continue
+		}
+		path := w.create(kind.typ, merge(kind.settings(t), "Domain", kind.typ))
+		for _, link := range []string{"eth0", "lo", "vpn0", "ppp0", "../eth0", "", strings.Repeat("e", 100)} {
+			reply := w.connecting(path)
+			said := stage.enter().report("CONNMAN_REASON=ppp", "IFNAME="+link, "IPLOCAL=10.99.0.3", "IPREMOTE=10.99.0.1")
+			if err := (<-reply.Done).Err; err == nil {
+				t.Errorf("%s: a tunnel on the link %q: %q", kind.typ, link, said)
+			}
+			must(t, w.atRest(path))
+			if now := w.traces(); now != with {
+				t.Errorf("%s on the link %q: there was %s and is %s", kind.typ, link, with, now)
+			}
+		}
+	}
+	must(t, w.call(other, "Connection.Disconnect").Err)
+	w.untilState(other, "idle")
+	w.leavesNothing()
+}
+
 // TestHostileCalls has a program that was really started, and others, call its
 // task over the bus itself.
 func TestHostileCalls(t *testing.T) {

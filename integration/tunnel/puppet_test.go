@@ -156,6 +156,15 @@ func script() string {
 			return script
 		}
 	}
+	// Pppd is told in a file, which is beside the secret.
+	files, _ := filepath.Glob(filepath.Join(filepath.Dir(os.Getenv("CONNMAN_SECRET")), "*"))
+	for _, file := range files {
+		options, _ := os.ReadFile(file) // sockets cannot be read
+		if _, after, ok := strings.Cut(string(options), "ip-up-script "); ok {
+			script, _, _ := strings.Cut(after, "\n")
+			return strings.Trim(script, `" `)
+		}
+	}
 	return ""
 }
 

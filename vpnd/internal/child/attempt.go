@@ -120,7 +120,7 @@ type News struct {
 	// Event is Up, but for the link's index, or Reconnecting; nil if nothing of
 	// interest has happened.
 	Event core.Event
-	// Link is the name of the link that the program has made.
+	// Link is the name of the link that the program has made, which is pppd.
 	Link string
 	// Skipped is what was wrong, and left out.
 	Skipped []error
@@ -233,7 +233,7 @@ func (a *Attempt) up(t core.Tunnel, name string) {
 	a.working++
 	loop.Go(a.cfg.Loop, "bring up a link", func(context.Context) (index int, err error) {
 		if name != "" {
-			if link, err = tun.Find(name); err != nil {
+			if link, err = tun.FindPPP(name); err != nil {
 				return 0, err
 			}
 		}

@@ -82,31 +82,46 @@ func create(kind Kind, owner uint32) (string, error) {
 	return "", fmt.Errorf("none of %d names is free", maxLinks)
 }
 
-// Find finds a link that a program has made by itself.
+// FindPPP finds a link that pppd has made by itself. Others it must not name: they
+// would be configured as a tunnel.
+func FindPPP(name string) (Link, error) {
+	if err := checkPPP(name); err != nil {
+		return Link{}, fmt.Errorf("cannot use the link %q: %w", name, err)
+	}
+	return Find(name)
+}
+
+// checkPPP objects to links of other kinds.
+func checkPPP(name string) error {
+	kind, err := ask(unix.SIOCGIFHWADDR, name)
+	if err == nil && kind.Uint16() != unix.ARPHRD_PPP {
+		err = errors.New("it is not pppd's")
+	}
+	return err
+}
+
+// Find finds a link that somebody else has made, as if_nametoindex(3) does: netlink
+// would tell all about it, which takes ten times as long.
 func Find(name string) (Link, error) {
-	index, err := find(name)
+	answer, err := ask(unix.SIOCGIFINDEX, name)
 	if err != nil {
 		return Link{}, fmt.Errorf("cannot find the link %q: %w", name, err)
 	}
-	return Link{Name: name, Index: index}, nil
+	return Link{Name: name, Index: int(answer.Uint32())}, nil
 }
 
-// find asks for a link's index, as if_nametoindex(3) does: netlink would tell all
-// about the link, which takes ten times as long.
-func find(name string) (int, error) {
+// ask asks the kernel about a link, see netdevice(7).
+func ask(what uint, name string) (*unix.Ifreq, error) {
 	request, err := unix.NewIfreq(name)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	defer unix.Close(fd)
-	if err := unix.IoctlIfreq(fd, unix.SIOCGIFINDEX, request); err != nil {
-		return 0, err
-	}
-	return int(request.Uint32()), nil
+	return request, unix.IoctlIfreq(fd, what, request)
 }
 
 // device is the link as netlink takes it, found by its index alone.
