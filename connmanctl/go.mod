@@ -13,4 +13,6 @@ require (
 	golang.org/x/sys v0.49.0
 )
 
+require github.com/BurntSushi/toml v1.6.0 // indirect
+
 replace net.connman/pkg => ../pkg
