@@ -240,7 +240,7 @@ func TestRestartWithDnsmasq(t *testing.T) {
 	took := time.Since(began)
 	confirmed := again.bound(t)
 	t.Logf("held lease after %v, confirmed after %v", took, time.Since(began))
-	if held.IP.Address != l.IP.Address || held.Lifetime >= l.Lifetime || confirmed.Lifetime <= held.Lifetime {
+	if held.IP.Address != l.IP.Address || held.Lifetime >= l.Lifetime || confirmed.IP.Address != l.IP.Address {
 		t.Errorf("first %+v, held %+v, confirmed %+v", l, held, confirmed)
 	}
 }
