@@ -249,6 +249,7 @@ func TestHostileCalls(t *testing.T) {
 	}
 
 	must(t, w.call(path, "Connection.Disconnect").Err)
+	w.untilState(path, "idle")
 	w.leavesNothing()
 
 	// What it reports when it was told to end does not count.

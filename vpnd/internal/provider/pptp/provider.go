@@ -113,9 +113,10 @@ func run(a *ppp.Attempt, s core.Settings) {
 }
 
 // carry is the command that carries pppd's packets, which a shell runs: all of
-// its words are plain, an address and numbers.
+// its words are plain, an address and numbers. The way to the server is not its
+// business: a route of its own would stay when it is killed.
 func carry(path, server string, s core.Settings) string {
-	words := []string{path, server, "--nolaunchpppd", "--loglevel", "2"}
+	words := []string{path, server, "--nolaunchpppd", "--nohostroute", "--loglevel", "2"}
 	for _, o := range carrierOptions {
 		if value := s.Text[o.key]; value != "" {
 			words = append(words, o.name, value)

@@ -11,7 +11,7 @@ import (
 
 func TestCarry(t *testing.T) {
 	s := core.Settings{Text: map[string]string{"PPTP.IdleWait": "30", "PPTP.MaxEchoWait": "5", keyUser: "alice"}}
-	if got, want := carry("/usr/sbin/pptp", "192.0.2.1", s), "/usr/sbin/pptp 192.0.2.1 --nolaunchpppd --loglevel 2 --idle-wait 30 --max-echo-wait 5"; got != want {
+	if got, want := carry("/usr/sbin/pptp", "192.0.2.1", s), "/usr/sbin/pptp 192.0.2.1 --nolaunchpppd --nohostroute --loglevel 2 --idle-wait 30 --max-echo-wait 5"; got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
 }
