@@ -43,11 +43,16 @@ func upper(name string, data []byte) ([]string, []keyfile.Problem) {
 type messages struct {
 	mu   sync.Mutex
 	text strings.Builder
+	more chan struct{} // has a value when something was written
 }
 
 func (m *messages) Write(p []byte) (int, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	select {
+	case m.more <- struct{}{}:
+	default:
+	}
 	return m.text.Write(p)
 }
 
@@ -71,6 +76,7 @@ type world struct {
 // newWorld makes a directory, which is followed from follow on.
 func newWorld(t *testing.T) *world {
 	w := &world{T: t, path: filepath.Join(t.TempDir(), "dir"), reports: make(chan []string, 100)}
+	w.log.more = make(chan struct{}, 1)
 	if err := os.Mkdir(w.path, 0o700); err != nil {
 		t.Fatal(err)
 	}
@@ -289,8 +295,10 @@ func TestUnreadableDirectory(t *testing.T) {
 	w.must(os.Symlink("dir", w.path)) // a loop
 	w.dir.again = 10 * time.Millisecond
 	w.follow()
-	for deadline := time.Now().Add(30 * time.Second); w.log.count("cannot be read: open") == 0; time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
+	for deadline := time.After(30 * time.Second); w.log.count("cannot be read: open") == 0; {
+		select {
+		case <-w.log.more:
+		case <-deadline:
 			t.Fatal("nothing is logged")
 		}
 	}
